@@ -1,0 +1,11 @@
+# Third-party libraries, each as one imported target; their headers stay in .cpp files.
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(GTest REQUIRED)
+find_package(PkgConfig REQUIRED)
+include(GoogleTest)
+pkg_check_modules(LIBSSH REQUIRED IMPORTED_TARGET libssh)
+pkg_check_modules(LIBFUSE REQUIRED IMPORTED_TARGET fuse3)
+pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(LIBCRYPT REQUIRED IMPORTED_TARGET libcrypt)
