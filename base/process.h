@@ -15,13 +15,13 @@
 namespace lom {
 
 struct SpawnOptions {
-    std::vector<std::string> argv;             ///< argv[0] is the program, found in PATH if bare
-    std::vector<std::pair<int, int>> fds;      ///< (fd here, number in the child); all others close
-    std::string stderr_path;                   ///< appended to; empty: inherited
-    std::optional<uid_t> uid;                  ///< with gid: drops to this user, no capabilities
+    std::vector<std::string> argv;        ///< argv[0] is the program, found in PATH if bare
+    std::vector<std::pair<int, int>> fds; ///< (fd here, number in the child); all others close
+    std::string stderr_path;              ///< appended to; empty: inherited
+    std::optional<uid_t> uid;             ///< with gid: drops to this user, no capabilities
     std::optional<gid_t> gid;
     std::vector<gid_t> groups;
-    bool new_session = true;                   ///< setsid: outlives our terminal
+    bool new_session = true; ///< setsid: outlives our terminal
     bool no_new_privs = true;
     std::string working_dir = "/";
 };

@@ -25,7 +25,8 @@ class Stream {
     };
     static constexpr std::size_t default_queue_limit = 4U << 20U;
 
-    Stream(Loop& loop, UniqueFd fd, Handlers handlers, std::size_t queue_limit = default_queue_limit);
+    Stream(Loop& loop, UniqueFd fd, Handlers handlers,
+           std::size_t queue_limit = default_queue_limit);
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
