@@ -1,0 +1,103 @@
+// One host: its QEMU process, power state machine, boot control and virtual CD. It knows nothing of
+// the target tree. Loop thread only; nothing here blocks.
+//
+// Every boot (power-on, reset, and a guest reboot whose boot differs from the last) is a fresh QEMU
+// process whose command line carries the boot order; QEMU outlives us and is adopted by the next
+// lomd from the runtime record (pid + start time + sockets) in the host's folder.
+#pragma once
+
+#include "base/loop.h"
+#include "base/result.h"
+#include "vmm/boot_control.h"
+#include "vmm/definition.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace lom::vmm {
+
+enum class PowerState { off, on };
+
+/// Words of ILOM's /HOST status where it has them; the text is host_status_text().
+enum class HostStatus {
+    powered_off,      ///< "Powered Off"
+    starting,         ///< "Starting": QEMU is being started
+    openboot_running, ///< "OpenBoot Running": at the ok prompt, the virtual CPU has not started
+    powered_on,       ///< "Powered On": firmware or guest runs
+    powering_off,     ///< "Powering Off": ACPI power button pressed, waiting for the guest
+    restarting,       ///< "Restarting"
+    stopped,          ///< "Host stopped": panic, internal error, disk error: see status_detail
+    unreachable,      ///< "Unreachable": QEMU lives but does not answer; only stop -force ends it
+};
+const char* host_status_text(HostStatus status);
+
+enum class Severity { info, minor, major, critical };
+
+struct HostEvent {
+    Severity severity = Severity::info;
+    std::string text; ///< a sentence for the event log
+};
+
+/// Where a host lives and what it may use; the same for its whole life.
+struct HostEnvironment {
+    std::string dir;     ///< D/hosts/<name>: disks, NVRAM, console log, runtime record; made 0700
+    std::string run_dir; ///< R/hosts/<name>: sockets (short path: unix sockets allow 107 bytes)
+    std::string qemu = "qemu-system-x86_64";
+    Acceleration acceleration = Acceleration::tcg; ///< chosen by the probe
+};
+
+struct HostObserver {
+    std::function<void()> changed;                     ///< anything that show would print
+    std::function<void(const HostEvent&)> event;
+    std::function<void(std::string_view)> prompt_text; ///< what OpenBoot prints on the console
+    /// The serial socket to use from now on (QEMU started or adopted); empty: there is none.
+    std::function<void(const std::string& socket)> serial;
+};
+
+class Host {
+  public:
+    using Done = std::function<void(Result<void>)>;
+
+    /// Loads or makes the host's files and adopts a QEMU that still runs (asynchronously: status is
+    /// `starting` until its QMP answered or 2 s have passed).
+    static Result<std::unique_ptr<Host>> open(Loop& loop, HostEnvironment environment,
+                                              const HostDefinition& initial, HostObserver observer);
+    ~Host(); ///< leaves QEMU running
+
+    const HostDefinition& definition() const;
+    /// Refused while the host is on (wrong_state), or when check_definition refuses. Durable when
+    /// it returns. Makes and deletes the qcow2 files of disks that come and go.
+    void redefine(const HostDefinition& definition, Done done);
+
+    PowerState power_state() const;
+    HostStatus status() const;
+    std::string status_detail() const; ///< a sentence or empty
+
+    void start(Done done);              ///< done when QEMU answers QMP and runs or is at ok
+    void stop(bool force, Done done);   ///< graceful: done when the ACPI button is pressed
+    void reset(bool force, Done done);
+    void inject_nmi(Done done);
+    void send_break(Done done); ///< serial break to ttyS0
+
+    /// The image file in the virtual CD drive, kept over power cycles; empty file name: no medium.
+    /// done when the guest can see (or no longer see) it. eject asks a guest that has locked its
+    /// tray, waits 5 s, then opens it by force.
+    void insert_cd(const std::string& file, Done done);
+    void eject_cd(Done done);
+    bool cd_inserted() const; ///< false also when the guest itself ejected it
+    /// The image's source is back: continue a guest that QEMU holds on an I/O error (rerror=stop).
+    void continue_after_io_error();
+
+    BootControl& boot(); ///< NVRAM, bootmode, boot_device; see boot_control.h
+    bool at_ok_prompt() const;
+    void prompt_input(std::string_view bytes); ///< console input while at the ok prompt
+
+  private:
+    struct Impl;
+    explicit Host(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace lom::vmm
