@@ -26,7 +26,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 from support.image_server import ImageServer, descendants  # noqa: E402
 
-BUILD = REPOSITORY / "build"
+BUILD = pathlib.Path(os.environ.get("LOM_BUILD", REPOSITORY / "build"))
+DEMO_ISO = REPOSITORY / "build" / "demo.iso"
 LOGS = BUILD / "run-logs"
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -41,25 +42,28 @@ class StepFailed(Exception):
 
 class LiveText:
     """Shows a session on our terminal without the control sequences, which would clear or recolour
-    it, and keeps all of it in a file."""
+    it, and keeps all of it in a file. A prompt is shown when something is typed at it, so that the
+    heading of a step stands above the prompt, not behind it."""
 
     CONTROL = re.compile(rb"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>78cDEHMNOZ])|[\x00\x07\x08\x0f]")
-    UNFINISHED = re.compile(rb"\x1b(?:\[[0-9;?=]*|[()])?$")
+    HELD = re.compile(rb"(?:\x1b(?:\[[0-9;?=]*|[()])?|(?<=\n)(?:-> |\{0\} ok ))\Z")
 
-    def __init__(self, transcript):
-        self._transcript = open(transcript, "wb", buffering=0)
+    def __init__(self, transcript, shown):
+        self._transcript = transcript
+        self._shown = shown
         self._held = b""
 
     def write(self, data):
         self._transcript.write(data)
         data = self._held + data
-        cut = self.UNFINISHED.search(data)
+        # A lone \r before a prompt is an editor's; the text is shown line by line.
+        data = self.CONTROL.sub(b"", data).replace(b"\r", b"")
+        cut = self.HELD.search(data)
         self._held = data[cut.start():] if cut else b""
-        text = self.CONTROL.sub(b"", data[:cut.start()] if cut else data)
-        sys.stdout.buffer.write(text.replace(b"\r", b""))
+        self._shown.write(data[:cut.start()] if cut else data)
 
     def flush(self):
-        sys.stdout.buffer.flush()
+        self._shown.flush()
 
 
 class Session:
@@ -86,7 +90,7 @@ class Session:
                     "-o", f"UserKnownHostsFile={self._known_hosts}", "-o", "PubkeyAuthentication=no",
                     "-o", "LogLevel=ERROR", "root@localhost"],
             env={**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}, dimensions=(40, 132), timeout=20)
-        self._ssh.logfile_read = LiveText(LOGS / "transcript")
+        self._ssh.logfile_read = LiveText(open(LOGS / "transcript", "wb", buffering=0), sys.stdout.buffer)
         self.await_text(rb"Password: ")
         self._ssh.sendline(self._password)
         self.await_text(PROMPT)
@@ -289,7 +293,6 @@ def folder_for(kind, kept=None):
     try:
         yield folder
     finally:
-        unmount_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -314,11 +317,12 @@ def interrupted(number, _frame):
 
 def serve(arguments):
     with contextlib.ExitStack() as stack:
-        stack.callback(end_all_below)
         state = stack.enter_context(folder_for("state", arguments.state_dir))
         run = stack.enter_context(folder_for("run"))
+        stack.callback(unmount_below, state, run)
+        stack.callback(end_all_below)
         server = stack.enter_context(ImageServer(LOGS / "sshd.log"))
-        uri = server.add(BUILD / "demo.iso")
+        uri = server.add(DEMO_ISO)
         daemon = stack.enter_context(Daemon(state, run))
         # From here to the end of the clean-up a second Ctrl-C changes nothing.
         stack.callback(lambda: [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)])

@@ -11,7 +11,7 @@ import pytest
 from support import isos
 from support.bare_qemu import BareQemu
 
-pytestmark = pytest.mark.qemu
+pytestmark = [pytest.mark.qemu, pytest.mark.material]
 
 CHECKED = rb"CD check: (\d+) files, (\d+) bytes, all OK\r"
 SHELL = rb"demo:[^ ]*# "
