@@ -25,16 +25,17 @@ namespace lom::kvms {
 
 /// Attached clients speak SOCK_SEQPACKET messages; the first byte is the kind:
 ///   to the client:   'd' bytes of the console
-///                    'n' a notice, JSON: {"type":"attached","offset":N,"write":bool,"writer":"who"}
+///                    'n' a notice, JSON:
+///                    {"type":"attached","offset":N,"write":bool,"writer":"who"}
 ///                        {"type":"skipped","bytes":N}  the log no longer held them
 ///                        {"type":"writer","write":bool,"writer":"who"}  the write seat changed
 ///                        {"type":"stopped","reason":"..."}  then the socket closes
 ///   from the client: 'd' input (ignored from readers), 'b' a serial break
 /// A client that counts the bytes of its 'd' messages knows its offset and may attach again there.
 struct AttachRequest {
-    std::string who;    ///< account and source for presence: "root (127.0.0.1)"
-    bool write = true;  ///< wants the write seat if it is free
-    bool force = false; ///< takes the seat from its holder, who becomes a reader
+    std::string who;                     ///< account and source for presence: "root (127.0.0.1)"
+    bool write = true;                   ///< wants the write seat if it is free
+    bool force = false;                  ///< takes the seat from its holder, who becomes a reader
     std::optional<std::uint64_t> offset; ///< absent: from the current end
 };
 
@@ -52,12 +53,12 @@ class Console {
     struct Observer {
         std::function<void(std::string_view)> input; ///< input while no socket is connected
         std::function<void()> send_break;
-        std::function<void()> changed;               ///< clients came, went, or swapped seats
+        std::function<void()> changed;                   ///< clients came, went, or swapped seats
         std::function<void(const std::string&)> trouble; ///< sentence for the event log (disk full)
     };
 
-    static Result<std::unique_ptr<Console>> open(Loop& loop, std::string log_path, Settings settings,
-                                                 Observer observer);
+    static Result<std::unique_ptr<Console>> open(Loop& loop, std::string log_path,
+                                                 Settings settings, Observer observer);
     ~Console(); ///< clients see the socket close and may attach again to the next lomd
 
     /// QEMU's serial socket to use from now on; empty: none. Reconnects until it is changed.
