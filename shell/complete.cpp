@@ -23,8 +23,8 @@ class Completer {
   public:
     Completer(Tree& tree, std::string_view current, std::string_view line)
         : tree_(tree), current_(current), tokens_(tokenize(line)) {
-        const bool between = tokens_.empty() ||
-                             (tokens_.back().end < line.size() && !tokens_.back().open);
+        const bool between =
+            tokens_.empty() || (tokens_.back().end < line.size() && !tokens_.back().open);
         if (!between) {
             word_ = tokens_.back();
             tokens_.pop_back();
@@ -44,8 +44,8 @@ class Completer {
         verb_ = find_verb(tokens_.front().text);
         if (!verb_)
             return result_;
-        if (const OptionSpec* option = option_awaiting_argument()) {
-            for (const std::string& choice : choices_of(option->argument))
+        if (const OptionSpec* awaiting = option_awaiting_argument()) {
+            for (const std::string& choice : choices_of(awaiting->argument))
                 offer(choice, "", " ");
         } else if (!word_.text.empty() && word_.text.front() == '-') {
             for (const OptionSpec* option : options_of(verb_->verb))

@@ -150,9 +150,9 @@ ConsoleSession::Step ConsoleSession::take_notice(std::string_view text) {
         const bool was_writer = std::exchange(writer_, flag_of(notice, "write"));
         const std::string who = text_of(notice, "writer");
         if (!writer_)
-            say((type == "writer" ? newline : "") + "[read-only console session: " +
-                (who.empty() ? "nobody" : who) + " has the right to type; start -force " +
-                request_.target + " takes it]");
+            say((type == "writer" ? newline : "") +
+                "[read-only console session: " + (who.empty() ? "nobody" : who) +
+                " has the right to type; start -force " + request_.target + " takes it]");
         else if (!was_writer)
             say(newline + "[this console session has the right to type now]");
     } else if (type == "skipped") {

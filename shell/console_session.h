@@ -52,7 +52,7 @@ class ConsoleSession {
     Io io_;
     UniqueFd fd_;
     kvms::EscapeFilter filter_;
-    std::string to_host_;     ///< not yet taken by lomd
+    std::string to_host_; ///< not yet taken by lomd
     std::uint64_t offset_ = 0;
     bool knows_offset_ = false;
     bool writer_ = true;

@@ -61,8 +61,13 @@ constexpr OptionSpec option_table[] = {
 bool takes(const OptionSpec& option, std::string_view verb) {
     if (option.verbs == "*")
         return verb != "exit";
-    const std::string list = " " + std::string(option.verbs) + " ";
-    return list.find(" " + std::string(verb) + " ") != std::string::npos;
+    for (std::string_view list = option.verbs; !list.empty();) {
+        const std::size_t space = std::min(list.find(' '), list.size());
+        if (list.substr(0, space) == verb)
+            return true;
+        list.remove_prefix(std::min(space + 1, list.size()));
+    }
+    return false;
 }
 
 // What is echoed of a wrong word: enough to recognise it, never a screenful.
@@ -72,8 +77,8 @@ std::string echoed(std::string_view word) {
 }
 
 Fault usage_fault(const VerbSpec& verb, const std::string& what) {
-    return Fault{FaultKind::usage, std::string(verb.name) + ": " + what + "\nUsage: " +
-                                       std::string(verb.usage)};
+    return Fault{FaultKind::usage,
+                 std::string(verb.name) + ": " + what + "\nUsage: " + std::string(verb.usage)};
 }
 
 Result<void> set_display(Options& options, std::string_view argument) {
@@ -233,8 +238,7 @@ std::vector<std::string> verb_names() {
 }
 
 Fault unknown_verb(const std::string& word) {
-    std::string text =
-        "Invalid command '" + echoed(word) + "' - type help for a list of commands.";
+    std::string text = "Invalid command '" + echoed(word) + "' - type help for a list of commands.";
     const std::string meant = nearest(word, verb_names());
     if (!meant.empty())
         text += "\nDid you mean '" + meant + "'?";
@@ -391,8 +395,9 @@ std::string join_words(const std::vector<std::string>& words) {
         return words.front();
     std::string line;
     for (const std::string& word : words) {
-        const bool needs_quotes = (word.empty() || word.find_first_of(" \t") != std::string::npos) &&
-                                  word.find_first_of("\"'") == std::string::npos;
+        const bool needs_quotes =
+            (word.empty() || word.find_first_of(" \t") != std::string::npos) &&
+            word.find_first_of("\"'") == std::string::npos;
         std::size_t value = needs_quotes ? word.find('=') : std::string::npos;
         value = value == std::string::npos ? 0 : word.find_first_not_of('=', value);
         if (value == std::string::npos)

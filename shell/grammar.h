@@ -93,11 +93,11 @@ const OptionSpec* find_option(Verb verb, std::string_view typed);
 /// A word of the line with its quotes removed.
 struct Token {
     std::string text;
-    std::size_t begin = 0;                        ///< in the line, with the quotes
-    std::size_t end = 0;                          ///< behind it
-    std::size_t equals = std::string::npos;       ///< in text: the first `=` outside quotes
-    bool quoted_start = false;                    ///< a quoted word is never an option
-    bool open = false;                            ///< the quote never closed
+    std::size_t begin = 0;                  ///< in the line, with the quotes
+    std::size_t end = 0;                    ///< behind it
+    std::size_t equals = std::string::npos; ///< in text: the first `=` outside quotes
+    bool quoted_start = false;              ///< a quoted word is never an option
+    bool open = false;                      ///< the quote never closed
 
     bool is_option() const;
 };
@@ -113,8 +113,8 @@ std::string resolve_path(std::string_view current, std::string_view typed);
 std::string parent_path(std::string_view path);
 std::string last_name(std::string_view path);
 
-/// One line for tokenize() from words that a Unix shell has already split: a word with spaces and no
-/// quotes of its own gets quotes again, behind its `=` if it has one.
+/// One line for tokenize() from words that a Unix shell has already split: a word with spaces and
+/// no quotes of its own gets quotes again, behind its `=` if it has one.
 std::string join_words(const std::vector<std::string>& words);
 
 } // namespace lom::shell

@@ -7,23 +7,22 @@ namespace lom::shell {
 namespace {
 
 std::string general_help() {
-    std::string out =
-        "The help command is used to view information about commands and targets\n"
-        "\n"
-        "Usage: " +
-        std::string(spec_of(Verb::help).usage) +
-        "\n"
-        "\n"
-        "Special characters used in the help command are\n"
-        "[]   encloses optional keywords or options\n"
-        "<>   encloses a description of the keyword\n"
-        "     (If <> is not present, an actual keyword is indicated)\n"
-        "|    indicates a choice of keywords or options\n"
-        "\n"
-        "help targets  displays a list of targets\n"
-        "help legal    displays the product legal notice\n"
-        "\n"
-        "Commands are:\n";
+    std::string out = "The help command is used to view information about commands and targets\n"
+                      "\n"
+                      "Usage: " +
+                      std::string(spec_of(Verb::help).usage) +
+                      "\n"
+                      "\n"
+                      "Special characters used in the help command are\n"
+                      "[]   encloses optional keywords or options\n"
+                      "<>   encloses a description of the keyword\n"
+                      "     (If <> is not present, an actual keyword is indicated)\n"
+                      "|    indicates a choice of keywords or options\n"
+                      "\n"
+                      "help targets  displays a list of targets\n"
+                      "help legal    displays the product legal notice\n"
+                      "\n"
+                      "Commands are:\n";
     for (const VerbSpec& verb : verbs())
         out += std::string(verb.name) + "\n";
     return out;
@@ -117,8 +116,7 @@ int Interpreter::help_target(const Command& command) {
             properties += (properties.empty() ? "" : "\n") + property_help(property);
     }
     if (!place->rest.empty() && properties.empty())
-        return complain("help",
-                        "Property not found: '" + printable(place->rest.front().name) + "'",
+        return complain("help", "Property not found: '" + printable(place->rest.front().name) + "'",
                         status::not_found);
 
     std::string out = "\n " + place->path + " : " + place->description.doc + "\n";
@@ -132,8 +130,8 @@ int Interpreter::help_target(const Command& command) {
     if (place->rest.empty() && !place->description.verbs.empty()) {
         out += "    Commands:\n";
         for (const control::VerbDescription& verb : place->description.verbs)
-            out += "        " + verb.name + " : " + verb.doc + " User role required = " +
-                   verb.role + "\n";
+            out += "        " + verb.name + " : " + verb.doc +
+                   " User role required = " + verb.role + "\n";
         out += "\n";
     }
     terminal_.write(out);

@@ -64,8 +64,7 @@ void settle_terminal_type() {
     const std::string name = type ? type : "";
     for (const char* folder : {"/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo"}) {
         const std::string path = std::string(folder) + "/" + name.substr(0, 1) + "/" + name;
-        if (!name.empty() && name.find('/') == std::string::npos &&
-            access(path.c_str(), R_OK) == 0)
+        if (!name.empty() && name.find('/') == std::string::npos && access(path.c_str(), R_OK) == 0)
             return;
     }
     setenv("TERM", "vt100", 1);
@@ -82,8 +81,8 @@ struct InteractiveTerminal::Impl {
     std::string prompt;
     bool editing = false;
     bool abandoned = false;
-    std::size_t typed = 0;    ///< characters of this line, to bound it
-    std::string tab_line;     ///< the line at the last Tab that changed nothing
+    std::size_t typed = 0; ///< characters of this line, to bound it
+    std::string tab_line;  ///< the line at the last Tab that changed nothing
     mbstate_t decoder{};
 
     bool pauses = true;
@@ -177,8 +176,7 @@ struct InteractiveTerminal::Impl {
     }
 
     void pause() {
-        constexpr std::string_view question =
-            "Paused: press any key to continue, or 'q' to quit";
+        constexpr std::string_view question = "Paused: press any key to continue, or 'q' to quit";
         (void)write_all(terminal_out, question);
         const TerminalMode mode(key_by_key);
         char key = 'q';
@@ -288,8 +286,7 @@ void InteractiveTerminal::remember(const std::string& line) {
 }
 
 void InteractiveTerminal::notice(std::string_view line) {
-    (void)write_all(terminal_out,
-                    (impl_->editing ? "\n" : "") + std::string(line) + "\n");
+    (void)write_all(terminal_out, (impl_->editing ? "\n" : "") + std::string(line) + "\n");
 }
 
 void InteractiveTerminal::write(std::string_view text) { impl_->write_paused(text); }
@@ -314,8 +311,7 @@ std::size_t InteractiveTerminal::width() const { return window().ws_col; }
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {
     const TerminalMode mode(raw);
-    return ConsoleSession(tree, request,
-                          {terminal_in, terminal_out, &impl_->input.ahead(), "\r\n"})
+    return ConsoleSession(tree, request, {terminal_in, terminal_out, &impl_->input.ahead(), "\r\n"})
         .run(std::move(reply));
 }
 

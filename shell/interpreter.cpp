@@ -130,10 +130,10 @@ int Interpreter::run(const Command& command) {
 }
 
 int Interpreter::cd(const Command& command) {
-    const bool misplaced = command.items.size() > 1 ||
-                           (!command.items.empty() &&
-                            command.items.front().kind != Item::Kind::word) ||
-                           (command.items.empty() != command.options.initial_target);
+    const bool misplaced =
+        command.items.size() > 1 ||
+        (!command.items.empty() && command.items.front().kind != Item::Kind::word) ||
+        (command.items.empty() != command.options.initial_target);
     if (misplaced)
         return complain("cd",
                         "Invalid command syntax\nUsage: " + std::string(spec_of(Verb::cd).usage),
@@ -209,9 +209,8 @@ int Interpreter::set(const Command& command) {
     const auto place = locate(command);
     if (!place)
         return complain("set", place.fault(),
-                        target_hint(resolve_path(current_, command.items.empty()
-                                                               ? "."
-                                                               : command.items.front().name)));
+                        target_hint(resolve_path(
+                            current_, command.items.empty() ? "." : command.items.front().name)));
     if (place->rest.empty())
         return complain("set",
                         "Invalid command syntax\nUsage: " + std::string(spec_of(Verb::set).usage),
@@ -234,10 +233,9 @@ int Interpreter::set_one(const Command& command, const Place& place, const Item&
     std::string value = item.value;
     if (item.kind == Item::Kind::word) {
         if (!property->secret)
-            return complain("set",
-                            "Invalid command syntax: a value is missing: " + property->name +
-                                "=<value>",
-                            status::usage);
+            return complain(
+                "set", "Invalid command syntax: a value is missing: " + property->name + "=<value>",
+                status::usage);
         if (command.options.examine)
             return status::done;
         const auto entered = new_secret("set", property->name);
@@ -288,9 +286,10 @@ int Interpreter::create(const Command& command) {
     const std::string container = parent_path(request.target);
     const auto description = tree_.describe(container);
     if (!description)
-        return complain("create", Fault{description.fault().kind,
-                                        "Invalid target " + printable(request.target)},
-                        target_hint(container));
+        return complain(
+            "create",
+            Fault{description.fault().kind, "Invalid target " + printable(request.target)},
+            target_hint(container));
     const auto* verb = find_verb_of(*description, "create");
     if (!verb)
         return complain("create", "Nothing can be created in " + description->path,
@@ -303,8 +302,8 @@ int Interpreter::create(const Command& command) {
             request.properties.emplace_back(item.name, item.value);
         else if (!property || !property->secret || !property->required)
             return complain("create",
-                            "Invalid command syntax: a value is missing: " +
-                                printable(item.name) + "=<value>",
+                            "Invalid command syntax: a value is missing: " + printable(item.name) +
+                                "=<value>",
                             status::usage);
     }
     if (command.options.examine)

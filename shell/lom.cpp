@@ -71,10 +71,9 @@ int read_script(Interpreter& interpreter, Input& input, const RemoteTree& tree) 
 }
 
 int run(const Arguments& arguments) {
-    auto client =
-        arguments.control_fd >= 0
-            ? control::Client::from_fd(UniqueFd(arguments.control_fd), arguments.run_dir)
-            : control::Client::connect_local(arguments.run_dir);
+    auto client = arguments.control_fd >= 0
+                      ? control::Client::from_fd(UniqueFd(arguments.control_fd), arguments.run_dir)
+                      : control::Client::connect_local(arguments.run_dir);
     if (!client) {
         std::fprintf(stderr, "lom: %s\n", client.fault().message.c_str());
         return status::of(client.fault().kind);

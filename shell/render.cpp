@@ -94,8 +94,7 @@ std::vector<std::string> split_path(std::string_view path) {
     return lines;
 }
 
-std::string table_line(std::string_view target, std::string_view property,
-                       std::string_view value) {
+std::string table_line(std::string_view target, std::string_view property, std::string_view value) {
     std::string line = padded(target, target_width + 1) + "| " + padded(property, property_width) +
                        "| " + std::string(value);
     return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";

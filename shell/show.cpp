@@ -171,8 +171,7 @@ int Interpreter::show(const Command& given) {
         terminal_.write(render(command, wanted, std::move(*view), width));
     if (missing.empty())
         return status::done;
-    return complain("show",
-                    "No matching properties found: '" + printable(missing) + "'",
+    return complain("show", "No matching properties found: '" + printable(missing) + "'",
                     status::not_found);
 }
 
