@@ -7,7 +7,9 @@
 // punching holes at the front, which neither moves offsets nor races with QEMU's appends.
 // QEMU's FIFO or socket carries input only (see input_line.h: a socket that stays connected makes
 // QEMU write bytes twice into the log). Room for the next bytes is reserved on disk ahead of time,
-// because QEMU says nothing when it cannot write its log. Never blocks; loop thread only.
+// because QEMU says nothing when it cannot write its log; once a full disk has used that up
+// (between 0.5 and 2 MiB, Observer::trouble tells), nothing is recorded or shown until there is
+// space again. Never blocks; loop thread only.
 #pragma once
 
 #include "base/fd.h"
@@ -24,15 +26,17 @@
 
 namespace lom::kvms {
 
-/// Attached clients speak SOCK_SEQPACKET messages; the first byte is the kind:
+/// Attached clients speak SOCK_SEQPACKET messages of at most 16 KiB (a longer one drops the
+/// client); the first byte is the kind:
 ///   to the client:   'd' bytes of the console
 ///                    'n' a notice, JSON:
-///                    {"type":"attached","offset":N,"write":bool,"writer":"who"}
+///                        {"type":"attached","offset":N,"write":bool,"writer":"who"}
 ///                        {"type":"skipped","bytes":N}  the log no longer held them
 ///                        {"type":"writer","write":bool,"writer":"who"}  the write seat changed
 ///                        {"type":"stopped","reason":"..."}  then the socket closes
 ///   from the client: 'd' input (ignored from readers), 'b' a serial break
-/// A client that counts the bytes of its 'd' messages knows its offset and may attach again there.
+/// The attached offset plus the bytes of 'd' messages plus those skipped is the client's offset: it
+/// may attach again there.
 struct AttachRequest {
     std::string who;                     ///< account and source for presence: "root (127.0.0.1)"
     bool write = true;                   ///< wants the write seat if it is free

@@ -464,6 +464,19 @@ TEST_F(ConsoleTest, qemu_dying_with_input_on_the_way_harms_nobody) {
     EXPECT_TRUE(wait([&] { return diverted.ends_with("end"); }));
 }
 
+TEST_F(ConsoleTest, a_held_back_writer_that_leaves_frees_the_seat) {
+    Fifo qemu(dir / "in"); // reads nothing
+    console->use_socket(dir / "in");
+    Client writer = attach();
+    for (int i = 0; i < 50; ++i) {
+        while (writer.send(input(std::string(16000, 'x'))) > 0) {
+        }
+        loop.run_until([] { return false; }, milliseconds(1));
+    }
+    writer.close();
+    EXPECT_TRUE(wait([&] { return console->clients().empty(); }));
+}
+
 TEST_F(ConsoleTest, a_break_is_passed_on) {
     Client client = attach();
     ASSERT_GT(client.send("b"), 0);

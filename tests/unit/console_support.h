@@ -25,7 +25,7 @@
 
 namespace lom::kvms::test {
 
-inline constexpr std::chrono::seconds limit{20};
+inline constexpr std::chrono::seconds limit{50};
 
 class TempDir {
   public:
