@@ -1,7 +1,8 @@
 // How much the console hub adds to an echo. One thread plays the guest behind QEMU: it sends back
 // each byte and writes it to the log, as QEMU does. The bare figure is a client on QEMU's socket;
 // the other a client of the hub, whose loop has a thread of its own as in lomd. Prints both in
-// microseconds, with their difference and ratio.
+// microseconds, with their difference and ratio; then once more while another guest on the same
+// loop floods its console with ten readers, with the loop's share of a processor.
 #include "base/fd.h"
 #include "base/loop.h"
 #include "kvms/console/console.h"
@@ -14,10 +15,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -81,7 +85,74 @@ std::vector<double> measure_bare(const std::string& dir, std::chrono::microsecon
     return times;
 }
 
-std::vector<double> measure_hub(const std::string& dir, std::chrono::microseconds pause) {
+/// Another console on the same loop, flooded while it lives: a thread appends single bytes, which
+/// is what QEMU does, at about the speed of an emulated UART; another reads for ten people.
+class Flood {
+  public:
+    Flood(lom::Loop& loop, const std::string& path)
+        : log_(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600)) {
+        auto opened = lom::kvms::Console::open(loop, path, {}, {});
+        if (!opened)
+            die(opened.fault().message);
+        console_ = std::move(*opened);
+        for (int i = 0; i < readers; ++i) {
+            std::uint64_t id = 0;
+            auto socket = console_->attach({.who = "reader"}, true, id);
+            sockets_.push_back(std::move(socket.value()));
+        }
+    }
+    void start() {
+        guest_ = std::thread([this] { print(); });
+        people_ = std::thread([this] { read_all(); });
+    }
+    void stop() {
+        stop_ = true;
+        guest_.join();
+        people_.join();
+    }
+    double bytes_per_second() const { return bytes_per_second_; }
+
+  private:
+    static constexpr int readers = 10;
+
+    void print() {
+        const auto start = Clock::now();
+        double count = 0;
+        for (; !stop_; ++count) {
+            if (write(log_.get(), "f", 1) != 1)
+                die("flood");
+            std::this_thread::sleep_until(
+                start + std::chrono::microseconds(static_cast<long>(count / 256) * 256));
+        }
+        bytes_per_second_ = count / std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    void read_all() {
+        std::array<char, 32768> buffer{};
+        while (!stop_) {
+            for (const auto& socket : sockets_)
+                while (recv(socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
+                }
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+    }
+
+    lom::UniqueFd log_;
+    std::unique_ptr<lom::kvms::Console> console_;
+    std::vector<lom::UniqueFd> sockets_;
+    std::atomic<bool> stop_ = false;
+    double bytes_per_second_ = 0;
+    std::thread guest_;
+    std::thread people_;
+};
+
+double thread_seconds() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+std::vector<double> measure_hub(const std::string& dir, std::chrono::microseconds pause,
+                                bool flooded) {
     const std::string fifo = dir + "/in";
     const std::string path = dir + "/console.log";
     std::filesystem::remove(fifo);
@@ -95,21 +166,36 @@ std::vector<double> measure_hub(const std::string& dir, std::chrono::microsecond
     (*console)->use_socket(fifo);
     std::uint64_t id = 0;
     const auto client = (*console)->attach({.who = "bench"}, false, id);
+    Flood flood(loop, dir + "/flood.log");
     const lom::UniqueFd log(open(path.c_str(), O_WRONLY | O_APPEND));
     std::thread guest([&] { play_guest(in.get(), -1, log.get()); });
-    std::thread hub([&] { loop.run(); });
+    const auto start = Clock::now();
+    double busy = 0;
+    std::thread hub([&] {
+        loop.run();
+        busy = thread_seconds();
+    });
+    if (flooded)
+        flood.start();
     auto times = measure(client->get(), "dx", pause);
+    if (flooded)
+        flood.stop();
     loop.post([&] { loop.stop(); });
     hub.join();
     if (write(in.get(), "q", 1) != 1)
         die("quit");
     guest.join();
+    if (flooded)
+        std::printf("the flood: %.0f bytes/s; the loop took %.1f %% of a processor\n",
+                    flood.bytes_per_second(),
+                    100 * busy / std::chrono::duration<double>(Clock::now() - start).count());
     return times;
 }
 
-void compare(const char* name, const std::string& dir, std::chrono::microseconds pause) {
+void compare(const char* name, const std::string& dir, std::chrono::microseconds pause,
+             bool flooded) {
     const auto bare = measure_bare(dir, pause);
-    const auto hub = measure_hub(dir, pause);
+    const auto hub = measure_hub(dir, pause, flooded);
     for (const int percent : {50, 99}) {
         const auto at = static_cast<std::size_t>(rounds * percent / 100);
         std::printf("%-12s p%d  bare %7.1f us  hub %7.1f us  difference %7.1f us  ratio %.2f\n",
@@ -123,7 +209,8 @@ int main() {
     std::string dir = std::filesystem::temp_directory_path() / "console-echo-XXXXXX";
     if (mkdtemp(dir.data()) == nullptr)
         die("mkdtemp");
-    compare("typing", dir, std::chrono::milliseconds(2));
-    compare("back-to-back", dir, std::chrono::microseconds(0));
+    compare("typing", dir, std::chrono::milliseconds(2), false);
+    compare("beside flood", dir, std::chrono::milliseconds(2), true);
+    compare("back-to-back", dir, std::chrono::microseconds(0), false);
     std::filesystem::remove_all(dir);
 }
