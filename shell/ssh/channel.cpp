@@ -1,5 +1,7 @@
 #include "shell/ssh/channel.h"
 
+#include <libssh/server.h>
+
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>

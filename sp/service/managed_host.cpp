@@ -27,7 +27,7 @@ const char* severity_text(vmm::Severity severity) {
 }
 
 /// A private key is set in one line, its newlines written as \n.
-std::string key_text(const std::string& one_line) {
+[[maybe_unused]] std::string key_text(const std::string& one_line) {
     std::string text;
     for (std::size_t i = 0; i < one_line.size(); ++i) {
         const bool newline = one_line.compare(i, 2, "\\n") == 0;
