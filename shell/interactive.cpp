@@ -161,7 +161,7 @@ struct InteractiveTerminal::Impl {
                 el_deletestr(editor, static_cast<int>(columns(before)));
             if (el_insertstr(editor, after.c_str() + (grows ? before.size() : 0)) < 0)
                 return CC_ERROR;
-            tab_line.clear();
+            tab_line = line.substr(0, found.begin) + after; // the next Tab lists
             return CC_REFRESH;
         }
         if (std::exchange(tab_line, line) != line)
@@ -339,8 +339,11 @@ std::size_t InteractiveTerminal::width() const { return window().ws_col; }
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {
     const TerminalMode mode(raw);
-    return ConsoleSession(tree, request, {terminal_in, terminal_out, &impl_->input.ahead(), "\r\n"})
-        .run(std::move(reply));
+    std::string ahead = impl_->input.take_ahead();
+    const auto ended = ConsoleSession(tree, request, {terminal_in, terminal_out, &ahead, "\r\n"})
+                           .run(std::move(reply));
+    impl_->input.put_back(std::move(ahead));
+    return ended;
 }
 
 } // namespace lom::shell

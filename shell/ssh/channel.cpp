@@ -208,8 +208,11 @@ void Channel::pump(bool may_send) {
         reap();
     if (closed_ || !started())
         return;
-    take_input();
-    write_input();
+    // Until lom's side is full or libssh's buffer is empty: nothing would wake us for what stays.
+    do {
+        take_input();
+        write_input();
+    } while (to_lom_.empty() && ssh_channel_poll(channel_, 0) > 0);
     for (Output& output : outputs_) {
         if (may_send)
             send_output(output);
