@@ -89,9 +89,10 @@ class Builder {
     void sockets() {
         monitor("mon0", files_.qmp());
         monitor("mon1", files_.second_qmp());
-        add({"-chardev", "socket,id=serial0,path=" + escaped(files_.serial()) +
-                             ",server=on,wait=off,logfile=" + escaped(files_.console_log()) +
-                             ",logappend=on"});
+        // Output goes to the log alone (.out is /dev/null): a socket that fills up makes QEMU 7.2
+        // write the bytes it tries again to the log twice.
+        add({"-chardev", "pipe,id=serial0,path=" + escaped(files_.serial_pipe()) +
+                             ",logfile=" + escaped(files_.console_log()) + ",logappend=on"});
         add({"-serial", "chardev:serial0"});
         add({"-vga", "std", "-display", "none", "-vnc",
              "unix:" + escaped(files_.vnc()) + ",share=force-shared"});

@@ -23,7 +23,9 @@ struct HostFiles {
     std::string pid() const { return run_dir + "/qemu.pid"; }
     std::string qmp() const { return run_dir + "/qmp.sock"; }
     std::string second_qmp() const { return run_dir + "/qmp2.sock"; } ///< for tools
-    std::string serial() const { return run_dir + "/serial.sock"; }
+    std::string serial_pipe() const { return run_dir + "/serial"; } ///< QEMU adds .in and .out
+    std::string serial_input() const { return serial_pipe() + ".in"; }
+    std::string serial_output() const { return serial_pipe() + ".out"; }
     std::string vnc() const { return run_dir + "/vnc.sock"; }
 };
 

@@ -201,7 +201,7 @@ struct Host::Impl {
             qmp->execute("query-status", "", [this](const Result<QmpFields>& status_now) {
                 if (!status_now)
                     return lose_contact("QEMU did not say how the host is.");
-                observer.serial(files.serial());
+                observer.serial(files.serial_input());
                 take_up(status_now->status);
                 apply_cd();
             });
@@ -265,9 +265,14 @@ struct Host::Impl {
     }
 
     Result<void> prepare_files() {
-        for (const std::string& path :
-             {files.qmp(), files.second_qmp(), files.serial(), files.vnc()})
+        for (const std::string& path : {files.qmp(), files.second_qmp(), files.serial_input(),
+                                        files.serial_output(), files.vnc()})
             unlink(path.c_str());
+        if (mkfifo(files.serial_input().c_str(), 0600) < 0 ||
+            symlink("/dev/null", files.serial_output().c_str()) < 0)
+            return Fault{FaultKind::internal, "The serial port cannot be made in " +
+                                                  environment.run_dir + ": " +
+                                                  std::strerror(errno)};
         // One machine's log: bounded by starting anew, the last one is kept.
         rename(files.qemu_log().c_str(), (files.qemu_log() + ".1").c_str());
         if (definition.firmware == Firmware::uefi &&
@@ -308,7 +313,7 @@ struct Host::Impl {
     }
 
     void on_qmp_ready() {
-        observer.serial(files.serial());
+        observer.serial(files.serial_input());
         apply_cd([this](const Result<void>&) {
             if (!qmp)
                 return;
