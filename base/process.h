@@ -21,7 +21,9 @@ struct SpawnOptions {
     std::optional<uid_t> uid;             ///< with gid: drops to this user, no capabilities
     std::optional<gid_t> gid;
     std::vector<gid_t> groups;
-    bool new_session = true; ///< setsid: outlives our terminal
+    bool new_session = true;              ///< setsid: outlives our terminal
+    bool controlling_terminal = false;    ///< with new_session: descriptor 0 becomes its terminal
+    std::vector<std::string> environment; ///< NAME=VALUE, all there is; empty: ours
     bool no_new_privs = true;
     std::string working_dir = "/";
 };
