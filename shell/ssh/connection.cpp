@@ -114,7 +114,6 @@ Result<void> Connection::prepare() {
     ssh_set_message_callback(session_, &Connection::on_message, this);
     ssh_set_auth_methods(session_, login_methods);
     ssh_set_blocking(session_, 0);
-    ssh_event_add_session(event_, session_);
     return {};
 }
 
@@ -123,6 +122,7 @@ Result<void> Connection::run() {
     if (auto prepared = prepare(); !prepared)
         return prepared;
     int exchanged = ssh_handle_key_exchange(session_);
+    ssh_event_add_session(event_, session_); // has no descriptor before that first call
     while (exchanged == SSH_AGAIN && turn())
         exchanged = ssh_handle_key_exchange(session_);
     while (exchanged == SSH_OK && turn())
