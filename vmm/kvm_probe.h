@@ -10,12 +10,14 @@
 namespace lom::vmm {
 
 struct KvmProbe {
-    bool usable = false;     ///< runs 64-bit code at hardware speed
-    bool real_mode = false;  ///< /dev/kvm opens and runs at least firmware and real-mode code
-    std::string reason;      ///< a sentence: what works or what does not
-    std::string remedy;      ///< what to do about it (BIOS switch, module, permission); may be empty
+    bool usable = false;    ///< runs 64-bit code at hardware speed
+    bool real_mode = false; ///< /dev/kvm opens and runs at least firmware and real-mode code
+    std::string reason;     ///< a sentence: what works or what does not
+    std::string remedy;     ///< what to do about it (BIOS switch, module, permission); may be empty
 };
 
-KvmProbe probe_kvm();
+/// The paths are parameters for the sake of tests.
+KvmProbe probe_kvm(const std::string& device = "/dev/kvm",
+                   const std::string& cpuinfo = "/proc/cpuinfo");
 
 } // namespace lom::vmm
