@@ -58,7 +58,7 @@ struct Console::Impl {
 
     // Clients and the write seat.
     Client* find(std::uint64_t id);
-    const Client* writer() const;
+    const Client* writer();
     void add(const AttachRequest& request, bool write, UniqueFd socket);
     void remove(std::uint64_t id);
     void announce_seat();
@@ -76,7 +76,7 @@ struct Console::Impl {
 
     std::vector<Client> clients;
     std::uint64_t last_id = 0;
-    std::uint64_t writer_id = 0; // 0: the seat is free
+    std::uint64_t writer_id = 0; // the seat is free when no client has this id
 
     UniqueFd inotify;
     Loop::Handle log_changes;
@@ -196,9 +196,7 @@ Console::Impl::Client* Console::Impl::find(std::uint64_t id) {
     return found == clients.end() ? nullptr : &*found;
 }
 
-const Console::Impl::Client* Console::Impl::writer() const {
-    return writer_id == 0 ? nullptr : const_cast<Impl*>(this)->find(writer_id);
-}
+const Console::Impl::Client* Console::Impl::writer() { return find(writer_id); }
 
 void Console::Impl::add(const AttachRequest& request, bool write, UniqueFd socket) {
     const std::uint64_t id = ++last_id;
@@ -227,8 +225,6 @@ void Console::Impl::remove(std::uint64_t id) {
         return;
     client->reader->close();
     clients.erase(clients.begin() + (client - clients.data()));
-    if (writer_id == id)
-        writer_id = 0;
     announce_seat();
     if (clients.empty())
         unfollow_log();
@@ -331,7 +327,6 @@ void Console::detach(std::uint64_t id, const std::string& reason) {
 }
 
 void Console::detach_all(const std::string& reason) {
-    impl_->writer_id = 0; // nobody needs to hear of the seat any more
     for (auto& client : impl_->clients)
         client.reader->stop(reason);
     impl_->clients.clear();

@@ -30,8 +30,6 @@ InputLine::InputLine(Loop& loop, std::function<void()> roomy)
     : loop_(loop), roomy_(std::move(roomy)) {}
 
 void InputLine::use(const std::string& path) {
-    if (path == path_)
-        return;
     close();
     path_ = path;
 }

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -38,6 +39,8 @@ void Reader::tell_seat(bool write, const std::string& writer) {
 }
 
 void Reader::follow() {
+    if (socket_ && !readable_ && hung_up())
+        return leave();
     if (socket_ && !writable_ && !leaving_)
         advance();
 }
@@ -150,6 +153,12 @@ void Reader::pause(bool paused) {
         readable_.reset();
     else if (socket_ && !readable_ && !leaving_)
         readable_ = loop_.watch(socket_.get(), Loop::Wait::readable, [this] { on_readable(); });
+}
+
+// Nobody reads a paused client's end of file, and its write seat must not stay taken for it.
+bool Reader::hung_up() const {
+    pollfd state{socket_.get(), 0, 0};
+    return poll(&state, 1, 0) > 0;
 }
 
 void Reader::on_readable() {

@@ -52,6 +52,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
     void skip_what_is_gone();
     void advance();
     void on_readable();
+    bool hung_up() const;
     void leave();
 
     Loop& loop_;

@@ -1,0 +1,66 @@
+// The unix socket on which lomd follows one lom-media and finds it again after a restart: every
+// client gets the report as a JSON line when it connects and whenever it changes, and may send
+// {"command":"eject"} or {"command":"stop"}. Anything else is ignored. Loop thread only.
+#pragma once
+
+#include "base/loop.h"
+#include "base/result.h"
+#include "base/stream.h"
+#include "kvms/media/status.h"
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+namespace lom::media {
+
+struct Report {
+    Status status = Status::connecting;
+    std::string detail;
+    std::string uri;
+    std::uint64_t size = 0;
+    std::string volume_id;
+    std::string host_key_type;
+    std::string host_key_fingerprint;
+    std::uint64_t bytes_read = 0;
+    bool ejected = false;
+    bool operator==(const Report&) const = default;
+};
+
+/// One line with its newline.
+std::string to_json(const Report& report);
+
+class ControlSocket {
+  public:
+    struct Handlers {
+        std::function<void()> eject;
+        std::function<void()> stop;
+    };
+
+    /// `listener` comes from listen_unix().
+    ControlSocket(Loop& loop, UniqueFd listener, Handlers handlers);
+
+    void publish(const Report& report);
+
+  private:
+    struct Client {
+        std::unique_ptr<Stream> stream;
+        std::string line; ///< what came of the next one
+    };
+    using Clients = std::list<Client>;
+
+    void accept_client();
+    void on_data(Clients::iterator client, std::string_view bytes);
+    void obey(const std::string& line);
+
+    Loop& loop_;
+    UniqueFd listener_;
+    Handlers handlers_;
+    Clients clients_;
+    std::string last_;
+    Loop::Handle acceptable_;
+};
+
+} // namespace lom::media

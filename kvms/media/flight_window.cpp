@@ -1,0 +1,69 @@
+#include "kvms/media/flight_window.h"
+
+#include <algorithm>
+
+namespace lom::media {
+
+namespace {
+
+constexpr double shrink = 0.8;
+constexpr double grow_per_round_trip = 4;
+constexpr double rate_decay = 0.999; // per reply
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+/// Queueing that a reply may show before we take it for congestion: on a fast path the scheduler
+/// alone makes milliseconds of it.
+Clock::duration tolerated(Clock::duration best) {
+    return best + best / 2 + std::chrono::milliseconds(8);
+}
+
+} // namespace
+
+FlightWindow::Mark FlightWindow::sent(TimePoint now) {
+    if (delivered_at_ == TimePoint{})
+        delivered_at_ = now;
+    return {now, delivered_, delivered_at_};
+}
+
+void FlightWindow::received(const Mark& mark, std::size_t bytes, bool busy, TimePoint now) {
+    const Clock::duration latency = now - mark.sent;
+    note_latency(latency, now);
+    delivered_ += bytes;
+    delivered_at_ = now;
+    note_rate(mark, now);
+    if (latency <= tolerated(best_latency())) {
+        if (busy)
+            limit_ += starting_ ? 1 : grow_per_round_trip / limit_;
+    } else if (now - shrunk_at_ > latency) { // once per round trip: the rest tells the same story
+        starting_ = false;
+        limit_ *= shrink;
+        shrunk_at_ = now;
+    }
+    limit_ = std::clamp(limit_, double{min_limit}, double{max_limit});
+}
+
+void FlightWindow::note_latency(Clock::duration latency, TimePoint now) {
+    if (now - span_started_ > latency_span) {
+        former_best_ = span_best_;
+        span_best_ = Clock::duration::max();
+        span_started_ = now;
+    }
+    span_best_ = std::min(span_best_, latency);
+}
+
+void FlightWindow::note_rate(const Mark& mark, TimePoint now) {
+    const double elapsed = seconds(now - mark.delivered_at);
+    const double idle_included = seconds(now - mark.sent);
+    const double span = std::max({elapsed, idle_included, 1e-6});
+    rate_ = std::max(rate_ * rate_decay, static_cast<double>(delivered_ - mark.delivered) / span);
+}
+
+Clock::duration FlightWindow::best_latency() const { return std::min(span_best_, former_best_); }
+
+std::size_t FlightWindow::path_bytes() const {
+    const Clock::duration best = best_latency();
+    return best == Clock::duration::max() ? 0 : static_cast<std::size_t>(rate_ * seconds(best));
+}
+
+} // namespace lom::media

@@ -1,0 +1,44 @@
+// The image as a plain read-only file: FUSE mounted over an existing file (libfuse3, low level).
+// Requests are read on the loop and answered whenever the engine has the bytes. Loop thread only;
+// never blocks.
+#pragma once
+
+#include "base/loop.h"
+#include "base/result.h"
+#include "kvms/media/image_reader.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace lom::media {
+
+/// The full path of `file`, a plain file to mount over. A mount that a dead lom-media left there
+/// is taken away first.
+Result<std::string> prepare_mount_point(const std::string& file);
+
+class ImageMount final : public ImageReader::Answerer {
+  public:
+    struct Handlers {
+        std::function<void(ImageReader::Token, std::uint64_t offset, std::size_t size)> read;
+        std::function<void()> batch_done; ///< after one or more reads
+        std::function<void()> unmounted;  ///< by somebody else
+    };
+
+    ImageMount(Loop& loop, std::string file, Handlers handlers);
+    ~ImageMount() override;
+
+    Result<void> mount(const ImageFacts& facts);
+    bool mounted() const;
+    /// Lazily: who has the file open gets errors from now on. Answer all reads before.
+    void unmount();
+
+    void answer(ImageReader::Token token, std::span<const iovec> parts) override;
+    void refuse(ImageReader::Token token) override;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace lom::media

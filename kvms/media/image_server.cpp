@@ -1,0 +1,193 @@
+#include "kvms/media/image_server.h"
+
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+
+namespace lom::media {
+
+namespace {
+
+constexpr auto first_retry = std::chrono::milliseconds(100);
+constexpr auto longest_retry_at_start = std::chrono::milliseconds(5000);
+constexpr auto longest_retry_when_served = std::chrono::milliseconds(2000);
+/// What another try will hardly mend; refused logins may lock an account.
+constexpr auto retry_of_permanent = std::chrono::milliseconds(30000);
+
+} // namespace
+
+ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source)
+    : loop_(loop), settings_(std::move(settings)), make_source_(std::move(make_source)),
+      mount_(loop, settings_.file,
+             {[this](ImageReader::Token token, std::uint64_t offset, std::size_t size) {
+                  reader_.read(token, offset, size, Clock::now());
+              },
+              [this] { request_blocks(); },
+              [this] {
+                  std::cerr << "lom-media: " << settings_.file
+                            << " was unmounted by somebody else.\n";
+                  stop(1);
+              }}),
+      reader_(settings_.cache_bytes, mount_), retry_delay_(first_retry) {
+    report_.uri = settings_.uri;
+}
+
+void ImageServer::listen(UniqueFd control) {
+    control_.emplace(loop_, std::move(control),
+                     ControlSocket::Handlers{[this] { eject(); }, [this] { stop(0); }});
+}
+
+int ImageServer::run() {
+    std::vector<Loop::Handle> signals;
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+        signals.push_back(loop_.on_signal(signal, [this](int) { stop(0); }));
+    const auto ticks = loop_.every(std::chrono::seconds(1), [this] { tick(); });
+    report(Status::connecting, "Connecting to the server.");
+    connect();
+    loop_.run();
+    return exit_status_;
+}
+
+void ImageServer::connect() { source_ = make_source_(*this); }
+
+void ImageServer::retry(bool transient) {
+    if (!transient) {
+        retry_ = loop_.after(retry_of_permanent, [this] { connect(); });
+        return;
+    }
+    retry_ = loop_.after(retry_delay_, [this] { connect(); });
+    retry_delay_ =
+        std::min(2 * retry_delay_, ready_ ? longest_retry_when_served : longest_retry_at_start);
+}
+
+// The source
+
+void ImageServer::source_identified(const ServerIdentity& identity) {
+    if (settings_.warn_of_unremembered_key && report_.host_key_fingerprint.empty())
+        std::cerr << "lom-media: warning: the host key " << identity.key_type << " "
+                  << identity.fingerprint
+                  << " is accepted unseen; give --known-hosts to have it remembered.\n";
+    report_.host_key_type = identity.key_type;
+    report_.host_key_fingerprint = identity.fingerprint;
+}
+
+void ImageServer::source_opened(const ImageFacts& facts) {
+    reader_.open(facts);
+    if (reader_.state() == ImageReader::State::changed)
+        return; // source_ready() sees to it
+    report_.size = facts.size;
+    if (mount_.mounted())
+        return;
+    if (const auto mounted = mount_.mount(facts); !mounted) {
+        report(Status::failed, mounted.fault().message);
+        std::cerr << "lom-media: " << mounted.fault().message << "\n";
+        stop(1);
+    }
+}
+
+std::span<char> ImageServer::source_room(std::uint32_t request, std::uint32_t length) {
+    return reader_.room(request, length);
+}
+
+void ImageServer::source_received(std::uint32_t request, std::uint32_t length) {
+    reader_.received(request, length, Clock::now());
+    retry_delay_ = first_retry;
+}
+
+void ImageServer::source_read_failed(std::uint32_t request) { reader_.failed(request); }
+
+void ImageServer::source_ready() {
+    review();
+    request_blocks();
+}
+
+void ImageServer::source_lost(const Problem& problem) {
+    source_.reset();
+    reader_.lost();
+    if (reader_.state() == ImageReader::State::changed)
+        return;
+    if (!ready_ && !control_) {
+        std::cerr << "lom-media: " << word(problem.status) << ": " << problem.detail << "\n";
+        stop(1);
+        return;
+    }
+    if (!problem.transient)
+        reader_.refuse_pending();
+    report(ready_ && problem.transient ? Status::reconnecting : problem.status, problem.detail);
+    retry(problem.transient);
+}
+
+/// Sends block requests until the engine wants no more. Sending may bring replies, which may make
+/// room for further requests.
+void ImageServer::request_blocks() {
+    for (bool sent = source_ != nullptr; sent;) {
+        sent = false;
+        while (const auto request = reader_.next_request(Clock::now())) {
+            source_->read(request->id, request->offset, request->length);
+            sent = true;
+        }
+        if (sent)
+            source_->flush();
+    }
+}
+
+/// Looks at what a batch of replies has changed.
+void ImageServer::review() {
+    if (report_.status == Status::operational && reader_.state() == ImageReader::State::open)
+        return;
+    if (reader_.state() == ImageReader::State::open && !reader_.head().empty()) {
+        became_operational();
+    } else if (reader_.state() == ImageReader::State::changed &&
+               report_.status != Status::image_changed) {
+        report(Status::image_changed,
+               "The image on the server is another one than before; insert it anew.");
+        loop_.post([this] { source_.reset(); }); // not from inside its own call
+    }
+}
+
+void ImageServer::became_operational() {
+    if (!ready_) {
+        ready_ = true;
+        report_.volume_id = volume_id(reader_.head());
+        std::cout << "ready" << std::endl;
+    }
+    report(Status::operational, "The image can be read.");
+}
+
+// Clock, control, end
+
+void ImageServer::tick() {
+    reader_.expire(Clock::now());
+    report_.bytes_read = reader_.bytes_received();
+    publish();
+}
+
+void ImageServer::report(Status status, std::string detail) {
+    report_.status = status;
+    report_.detail = std::move(detail);
+    report_.bytes_read = reader_.bytes_received();
+    publish();
+}
+
+void ImageServer::publish() {
+    if (!control_ || report_ == published_)
+        return;
+    published_ = report_;
+    control_->publish(report_);
+}
+
+void ImageServer::eject() {
+    reader_.eject();
+    report_.ejected = true;
+    publish();
+}
+
+void ImageServer::stop(int exit_status) {
+    exit_status_ = exit_status;
+    retry_.reset();
+    reader_.eject();
+    mount_.unmount();
+    loop_.stop();
+}
+
+} // namespace lom::media

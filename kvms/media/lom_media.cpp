@@ -1,0 +1,107 @@
+// lom-media: serves one remote image as a file, in the foreground, until SIGTERM.
+#include "base/stream.h"
+#include "kvms/media/credentials.h"
+#include "kvms/media/image_mount.h"
+#include "kvms/media/image_server.h"
+#include "kvms/media/sftp_source.h"
+#include "kvms/media/uri.h"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <iostream>
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace lom::media;
+
+enum ExitStatus { exit_done = 0, exit_failed = 1, exit_usage = 2 };
+
+struct Options {
+    std::string uri;
+    std::string file;
+    std::string known_hosts;
+    std::string control;
+    int credentials_fd = -1;
+    std::size_t cache_size = 256U << 20U;
+};
+
+void declare(CLI::App& app, Options& options) {
+    app.add_option("uri", options.uri, "sshfs://[USER@]HOST[:PORT]:/PATH")->required();
+    app.add_option("file", options.file, "an existing plain file to mount over")->required();
+    app.add_option("--credentials-fd", options.credentials_fd,
+                   "descriptor with JSON {\"username\":..,\"password\":..,\"ssh_key\":..}");
+    app.add_option("--known-hosts", options.known_hosts,
+                   "file that remembers host keys; a changed one is refused");
+    app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
+        ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
+    app.add_option("--control", options.control,
+                   "unix socket to report on; failures at the start are then tried again");
+    app.set_version_flag("--version", std::string("lom-media ") + LOM_VERSION);
+}
+
+/// The secrets we hold must not reach a core dump or a debugger.
+void guard_memory() {
+    prctl(PR_SET_DUMPABLE, 0);
+    const rlimit none{0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+int complain(const lom::Fault& fault, ExitStatus status) {
+    std::cerr << "lom-media: " << fault.message << "\n";
+    return status;
+}
+
+int serve(const Options& options) {
+    auto uri = parse_image_uri(options.uri);
+    if (!uri)
+        return complain(uri.fault(), exit_usage);
+    auto credentials = options.credentials_fd < 0 ? lom::Result<Credentials>(Credentials())
+                                                  : read_credentials(options.credentials_fd);
+    if (!credentials)
+        return complain(credentials.fault(), exit_usage);
+    const auto file = prepare_mount_point(options.file);
+    if (!file)
+        return complain(file.fault(), exit_failed);
+
+    lom::Loop loop;
+    SftpSettings sftp{*uri, std::move(*credentials), options.known_hosts, {}};
+    ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
+                       [&](SourceListener& listener) { return open_sftp(loop, sftp, listener); });
+    if (!options.control.empty()) {
+        auto listener = lom::listen_unix(options.control, 0600);
+        if (!listener)
+            return complain(listener.fault(), exit_failed);
+        server.listen(std::move(*listener));
+    }
+    const int status = server.run();
+    if (!options.control.empty())
+        unlink(options.control.c_str());
+    // Not return: a name server that does not answer would hold up the loop's pool and with it us.
+    sftp.credentials.wipe();
+    std::cout.flush();
+    _exit(status);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    guard_memory();
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    Options options;
+    CLI::App app("Serves one remote image as a read-only file until SIGTERM.", "lom-media");
+    declare(app, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? exit_done : exit_usage;
+    }
+    return serve(options);
+}

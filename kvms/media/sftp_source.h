@@ -1,0 +1,28 @@
+// One SSH connection with the image open over SFTP. libssh carries SSH; the SFTP packets are our
+// own (sftp_wire.h), because many requests must be under way at once and land in our blocks.
+// Loop thread only; never blocks: names are resolved in the loop's pool, libssh runs non-blocking.
+#pragma once
+
+#include "base/loop.h"
+#include "kvms/media/credentials.h"
+#include "kvms/media/source.h"
+#include "kvms/media/uri.h"
+
+#include <memory>
+#include <string>
+
+namespace lom::media {
+
+/// What all attempts share. Once an image has been opened, its server's fingerprint is pinned for
+/// as long as we run.
+struct SftpSettings {
+    ImageUri uri;
+    Credentials credentials;
+    std::string known_hosts; ///< path; empty: an unknown host key is accepted
+    std::string pinned_fingerprint;
+};
+
+/// Starts connecting. `settings` and `listener` must outlive the Source.
+std::unique_ptr<Source> open_sftp(Loop& loop, SftpSettings& settings, SourceListener& listener);
+
+} // namespace lom::media
