@@ -106,10 +106,10 @@ BootPlan BootControl::begin_boot() {
     BootPlan plan = std::move(decided.plan);
     plan.power_off = decided.next == Next::power_off;
     plan.stop_at_ok = decided.next != Next::boot;
-    if (!plan.stop_at_ok) {
-        mode_ = Mode::away;
-        pending_.clear();
-    }
+    if (plan.stop_at_ok && !plan.power_off)
+        mode_ = Mode::waiting; // what is typed while the machine starts is for the prompt
+    else
+        leave_prompt();
     flush();
     return plan;
 }

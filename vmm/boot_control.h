@@ -52,8 +52,8 @@ class BootControl {
     // -- the ok prompt
     void enter_prompt(); ///< prints the banner and `{0} ok `, then takes what was typed ahead
     void leave_prompt(); ///< power went away under the prompt; not called for reset-all
-    /// True also while a reset-all or power-off typed here is on its way: what is typed meanwhile
-    /// waits for the next prompt.
+    /// True also on the way to the prompt (after reset-all, and since a begin_boot() that stops at
+    /// ok) and on the way from it by power-off: what is typed meanwhile waits for the next prompt.
     bool at_prompt() const { return mode_ != Mode::away; }
     void input(std::string_view bytes); ///< line editing, echo, commands
 

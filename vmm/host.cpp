@@ -212,8 +212,7 @@ struct Host::Impl {
         if (state == "running")
             return set_status(HostStatus::powered_on, "");
         if (state == "prelaunch") {
-            set_status(HostStatus::openboot_running, "");
-            return boot->enter_prompt();
+            return show_prompt();
         }
         if (state == "shutdown") {
             const int cause = traced_shutdown_reason(files.qemu_log());
@@ -289,6 +288,7 @@ struct Host::Impl {
     void fail_start(const Fault& fault) {
         unlink(files.runtime_record().c_str());
         process.reset();
+        boot->leave_prompt();
         set_status(HostStatus::powered_off, fault.message);
         event(Severity::critical, "The host cannot start: " + fault.message);
         answer_start(fault);
@@ -318,9 +318,8 @@ struct Host::Impl {
             if (!qmp)
                 return;
             if (running_plan.stop_at_ok) {
-                set_status(HostStatus::openboot_running, "");
                 answer_start({});
-                return boot->enter_prompt();
+                return show_prompt();
             }
             qmp->execute("cont", "", [this](const Result<QmpFields>& done) {
                 if (!done)
@@ -329,6 +328,12 @@ struct Host::Impl {
                 answer_start({});
             });
         });
+    }
+
+    void show_prompt() {
+        set_status(HostStatus::openboot_running, "");
+        boot->enter_prompt();
+        observer.changed(); // the console's input is the prompt's from here on
     }
 
     /// QEMU lives but its monitor went away or talks nonsense.
@@ -749,9 +754,7 @@ void Host::eject_cd(Done done) { impl_->eject_cd(std::move(done)); }
 bool Host::cd_inserted() const { return !impl_->cd_file.empty() && !impl_->tray_open; }
 void Host::continue_after_io_error() { impl_->continue_after_io_error(); }
 BootControl& Host::boot() { return *impl_->boot; }
-bool Host::at_ok_prompt() const {
-    return impl_->boot->at_prompt() && impl_->status == HostStatus::openboot_running;
-}
+bool Host::at_ok_prompt() const { return impl_->boot->at_prompt(); }
 void Host::prompt_input(std::string_view bytes) { impl_->boot->input(bytes); }
 
 } // namespace lom::vmm
