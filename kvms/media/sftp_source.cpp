@@ -107,6 +107,7 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     bool configure(int fd);
     void advance();
     bool step();
+    bool session_ended() const;
     void watch_writable();
     void tick();
     void fail(Status status, std::string detail, bool transient);
@@ -169,6 +170,7 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     std::string fingerprint_; ///< of the host key, once it is trusted
     std::string handle_;
     std::string outgoing_;
+    std::uint64_t replies_ = 1; ///< pieces of replies so far
     Scratch scratch_;
     std::uint32_t since_top_up_ = receive_window; ///< the first top-up comes at once
 
@@ -224,9 +226,12 @@ void SftpSource::lose(const std::string& what) {
 void SftpSource::connected(UniqueFd fd) {
     started_ = last_bytes_ = Clock::now();
     session_.reset(ssh_new());
+    if (user().empty()) {
+        refuse_login("no user is named; set username");
+        return;
+    }
     readable_ = loop_.watch(fd.get(), Loop::Wait::readable, [this] { advance(); });
-    const int raw = fd.release(); // from here on libssh's
-    if (!session_ || !configure(raw)) {
+    if (!session_ || !configure(fd.release())) { // from here on libssh's
         fail(Status::failed, "The SSH library refuses the settings of this connection.", false);
         return;
     }
@@ -263,8 +268,16 @@ void SftpSource::advance() {
     }
     if (!failed_ && phase_ == Phase::talking)
         pump();
+    // libssh answers "again" to the end of the connection in some of its calls.
+    if (!failed_ && session_ended())
+        lose("The server closed the connection.");
     if (!failed_)
         watch_writable();
+}
+
+bool SftpSource::session_ended() const {
+    return channel_ended_ ||
+           (ssh_get_status(session_.get()) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
 }
 
 void SftpSource::watch_writable() {
@@ -330,10 +343,6 @@ bool SftpSource::handshake() {
     }
     if (!check_host_key())
         return false;
-    if (user().empty()) {
-        refuse_login("no user is named; set username");
-        return false;
-    }
     phase_ = Phase::auth_none;
     return true;
 }
@@ -491,6 +500,10 @@ bool SftpSource::start_channel(int result) {
 bool SftpSource::start_sftp(int result) {
     if (result == SSH_AGAIN)
         return false;
+    if (result != SSH_OK && session_ended()) {
+        lose("The connection was lost during the login: " + error_text() + ".");
+        return false;
+    }
     if (result != SSH_OK) {
         fail(Status::failed, "The server offers no SFTP to this user; enable its sftp subsystem.",
              false);
@@ -533,14 +546,16 @@ void SftpSource::pump() {
     int result = SSH_OK;
     for (int i = 0; i < reads_per_turn && result >= 0 && !failed_; ++i)
         result = ssh_event_dopoll(event_, 0); // SSH_AGAIN: nothing more to read now
-    if (result == SSH_ERROR || channel_ended_ || ssh_is_connected(session_.get()) == 0)
+    if (result == SSH_ERROR || session_ended())
         lose("The server closed the connection.");
     top_up_window();
-    if (failed_)
-        return;
-    if (opened_)
-        listener_.source_ready();
-    flush();
+    // libssh may read replies while it sends, and these again want something sent.
+    for (std::uint64_t seen = replies_ - 1; !failed_ && seen != replies_;) {
+        seen = replies_;
+        if (opened_)
+            listener_.source_ready();
+        flush();
+    }
 }
 
 void SftpSource::top_up_window() {
@@ -569,6 +584,7 @@ void SftpSource::on_channel_end(ssh_session, ssh_channel, void* self) {
 }
 
 void SftpSource::feed(std::span<const char> bytes) {
+    ++replies_;
     if (const auto fed = parser_.feed(bytes); !fed)
         lose(fed.fault().message);
 }
