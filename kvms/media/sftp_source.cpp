@@ -21,7 +21,8 @@ namespace {
 constexpr auto login_limit = std::chrono::seconds(15);
 constexpr auto keepalive_after = std::chrono::seconds(3);
 constexpr auto silence_limit = std::chrono::seconds(9); // the status must be true within 10
-constexpr std::uint64_t shortest_image = 2048;          // one CD sector
+constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
+constexpr std::uint64_t shortest_image = 2048; // one CD sector
 
 // libssh's own receive window lets 13 MB/s through at 50 ms; this one 200.
 constexpr std::uint32_t receive_window = 16U << 20U;
@@ -33,7 +34,8 @@ constexpr int reads_per_turn = 64;
 constexpr const char* ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
                                 "chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
 
-enum ControlRequest : std::uint32_t { stat_id = 1, open_id = 2, fstat_id = 3 }; // engine: from 16
+/// The requests that lead to an open file, one after the other; the engine's ids start at 16.
+enum ControlRequest : std::uint32_t { init_id, stat_id, open_id, fstat_id, none_id, unasked_id };
 
 struct SessionDeleter {
     void operator()(ssh_session session) const {
@@ -137,7 +139,8 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     void on_attributes(std::uint32_t id, const sftp::Attributes& attributes) override;
     std::span<char> room_for(std::uint32_t id, std::uint32_t length) override;
     void on_data(std::uint32_t id, std::uint32_t length) override;
-    void unexpected();
+    void ask(ControlRequest request, std::string packet);
+    bool awaited(std::uint32_t id);
 
     static int on_channel_data(ssh_session session, ssh_channel channel, void* data,
                                std::uint32_t length, int is_stderr, void* self);
@@ -167,7 +170,8 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     Key key_;
 
     sftp::ReplyParser parser_{*this};
-    std::string fingerprint_; ///< of the host key, once it is trusted
+    std::string fingerprint_;         ///< of the host key, once it is trusted
+    std::uint32_t awaited_ = init_id; ///< the ControlRequest under way
     std::string handle_;
     std::string outgoing_;
     std::uint64_t replies_ = 1; ///< pieces of replies so far
@@ -589,16 +593,28 @@ void SftpSource::feed(std::span<const char> bytes) {
         lose(fed.fault().message);
 }
 
-void SftpSource::unexpected() { lose("The server answers an SFTP request nobody made."); }
+void SftpSource::ask(ControlRequest request, std::string packet) {
+    awaited_ = request;
+    outgoing_ += packet;
+}
+
+/// A server may answer the request under way and nothing else; else it could fill our memory.
+bool SftpSource::awaited(std::uint32_t id) {
+    if (!failed_ && id != awaited_)
+        lose("The server answers an SFTP request nobody made.");
+    return !failed_;
+}
 
 void SftpSource::on_version(std::uint32_t version) {
+    if (!awaited(init_id))
+        return;
     if (version < 3)
         fail(Status::failed,
              "The server speaks SFTP version " + std::to_string(version) +
                  "; at least version 3 is needed.",
              false);
     // Looking before opening: opening a device or a FIFO has effects.
-    outgoing_ += sftp::stat_request(stat_id, settings_.uri.path);
+    ask(stat_id, sftp::stat_request(stat_id, settings_.uri.path));
 }
 
 void SftpSource::file_refused(std::uint32_t code) {
@@ -618,14 +634,12 @@ void SftpSource::file_refused(std::uint32_t code) {
 void SftpSource::on_status(std::uint32_t id, std::uint32_t code) {
     if (failed_)
         return;
-    if (!opened_ && id >= stat_id && id <= fstat_id)
-        file_refused(code);
-    else if (opened_ && code == sftp::status_end_of_file)
+    if (opened_ && code == sftp::status_end_of_file)
         listener_.source_received(id, 0);
     else if (opened_)
         listener_.source_read_failed(id);
-    else
-        unexpected();
+    else if (awaited(id))
+        file_refused(code);
 }
 
 bool SftpSource::is_image(const sftp::Attributes& attributes) {
@@ -633,8 +647,8 @@ bool SftpSource::is_image(const sftp::Attributes& attributes) {
     if (attributes.permissions && !S_ISREG(*attributes.permissions))
         fail(Status::not_a_regular_file, file + " is no regular file; name the image itself.",
              false);
-    else if (!attributes.size)
-        fail(Status::failed, "The server does not tell the size of " + file + ".", false);
+    else if (!attributes.size || *attributes.size > largest_image)
+        fail(Status::failed, "The server does not tell a sound size of " + file + ".", false);
     else if (*attributes.size < shortest_image)
         fail(Status::too_short,
              file + " has only " + std::to_string(*attributes.size) +
@@ -644,32 +658,24 @@ bool SftpSource::is_image(const sftp::Attributes& attributes) {
 }
 
 void SftpSource::on_attributes(std::uint32_t id, const sftp::Attributes& attributes) {
-    if (failed_ || opened_ || (id != stat_id && id != fstat_id)) {
-        unexpected();
-        return;
-    }
-    if (!is_image(attributes))
+    // Only STAT and FSTAT are answered with attributes.
+    if (!awaited(id == stat_id || id == fstat_id ? id : unasked_id) || !is_image(attributes))
         return;
     if (id == stat_id) {
-        outgoing_ += sftp::open_request(open_id, settings_.uri.path);
+        ask(open_id, sftp::open_request(open_id, settings_.uri.path));
         return;
     }
-    if (handle_.empty()) {
-        unexpected();
-        return;
-    }
+    awaited_ = none_id;
     opened_ = true;
     settings_.pinned_fingerprint = fingerprint_;
     listener_.source_opened({*attributes.size, attributes.modified.value_or(0)});
 }
 
 void SftpSource::on_handle(std::uint32_t id, std::string_view handle) {
-    if (opened_ || id != open_id || !handle_.empty() || handle.empty()) {
-        unexpected();
+    if (!awaited(id == open_id ? id : unasked_id)) // only OPEN is answered with a handle
         return;
-    }
     handle_ = handle;
-    outgoing_ += sftp::fstat_request(fstat_id, handle_);
+    ask(fstat_id, sftp::fstat_request(fstat_id, handle_));
 }
 
 std::span<char> SftpSource::room_for(std::uint32_t id, std::uint32_t length) {

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+sys.path.insert(0, str(SUPPORT))
 import sshd as sshd_module  # noqa: E402
 from lom_media import PROGRAM, Background, LomMedia, mounted  # noqa: E402
 from sshd import Sshd, free_port, wait_for  # noqa: E402
@@ -155,8 +156,7 @@ def test_read_only_and_readable_by_everybody(server, start):
     assert read.stdout == IMAGE[:10]
 
 
-def test_slow_servers_short_replies(server, start, tmp_path):
-    """OpenSSH's sftp-server gives at most 256 KiB; a small one must do as well."""
+def test_rekeying(server, start, tmp_path):
     with Sshd(tmp_path, account=server, options=["RekeyLimit 1M"]) as rekeying:
         media = start(rekeying.uri(server.image), server.credentials()).wait_ready()
         assert sha256_of(media.file) == hashlib.sha256(IMAGE).hexdigest()
@@ -325,6 +325,22 @@ def test_connects_when_the_server_appears(own_server, start):
     media.wait_ready()
 
 
+def test_a_host_that_swallows_packets_is_unreachable(start):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = []
+        for _ in range(4):  # fills the queue that nobody empties; the kernel then drops SYNs
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+            waiting.append(client)
+        media = start(f"sshfs://127.0.0.1:{full.getsockname()[1]}:/x.iso", {"username": "u"})
+        media.wait_status("unreachable")
+        for client in waiting:
+            client.close()
+
+
 # Host keys
 
 
@@ -472,6 +488,71 @@ def test_file_cut_while_it_is_read(own_server, start):
     with pytest.raises(OSError):
         pread(media.file, 4096, 20 * MIB)
     media.wait_status("image changed")
+
+
+# Servers that speak SFTP badly
+
+
+@pytest.fixture(name="odd_server")
+def odd_server_fixture(tmp_path, server):
+    """Makes servers whose sftp subsystem is tests/support/odd_sftp.py in some mode."""
+    started = []
+    script = server.put("odd_sftp.py", (SUPPORT / "odd_sftp.py").read_bytes())
+
+    def make(mode):
+        odd = Sshd(tmp_path, account=server, sftp=f"/usr/bin/python3 {script} {mode}")
+        started.append(odd)
+        return odd.start()
+
+    yield make
+    for odd in started:
+        odd.close()
+
+
+def resident_mib(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def test_short_replies_in_any_order(odd_server, server, start):
+    odd = odd_server("short")
+    media = start(odd.uri(server.image), odd.credentials()).wait_ready()
+    assert sha256_of(media.file) == hashlib.sha256(IMAGE).hexdigest()
+
+
+@pytest.mark.parametrize("mode", ["versions", "garbage"])
+def test_nonsense_instead_of_sftp(odd_server, server, start, mode):
+    odd = odd_server(mode)
+    media = start(odd.uri(server.image), odd.credentials())
+    media.wait_status("failed")
+    assert resident_mib(media.process) < 100
+    assert media.terminate() == 0
+
+
+@pytest.mark.parametrize("mode", ["wrong-id", "oversize"])
+def test_answers_that_nobody_asked_for(odd_server, server, start, mode):
+    odd = odd_server(mode)
+    media = start(odd.uri(server.image), odd.credentials()).wait_ready()
+    media.wait_status("operational")
+    reading = Background(lambda: pread(media.file, 4096, 2 * MIB))
+    report = media.control.wait(lambda r: r["status"] == "reconnecting")
+    assert "SFTP" in report["detail"]
+    assert resident_mib(media.process) < 100
+    assert media.terminate() == 0
+    with pytest.raises(OSError):
+        reading.result(5)
+
+
+def test_a_read_error_of_the_server_reaches_the_reader(odd_server, server, start):
+    odd = odd_server("failing")
+    media = start(odd.uri(server.image), odd.credentials()).wait_ready()
+    began = time.monotonic()
+    with pytest.raises(OSError) as refused:
+        pread(media.file, 4096, 2 * MIB)
+    assert refused.value.errno == errno.EIO
+    assert time.monotonic() - began < 5
+    assert pread(media.file, 4096, 0) == IMAGE[:4096]
+    media.wait_status("operational")
 
 
 # End
