@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 
 #include <optional>
-#include <stdexcept>
 
 namespace asio = boost::asio;
 
@@ -154,20 +153,22 @@ Loop::Handle Loop::watch(int fd, Wait wait, std::function<void()> callback) {
     return registration;
 }
 
-Loop::Handle Loop::on_exit(pid_t child, std::function<void(int)> callback) {
+Loop::Handle Loop::on_exit(pid_t process, std::function<void(int)> callback) {
     auto exit = std::make_shared<ExitRegistration>();
-    exit->pidfd.reset(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-    if (!exit->pidfd)
-        throw std::runtime_error("pidfd_open failed"); // not our child any more: a bug
-    exit->watch = watch(exit->pidfd.get(), Wait::readable,
-                        [weak = std::weak_ptr(exit), child, callback = std::move(callback)] {
-                            const auto self = weak.lock();
-                            int status = 0;
-                            if (!self || waitpid(child, &status, WNOHANG) != child)
-                                return;
-                            self->watch.reset();
-                            callback(status);
-                        });
+    exit->pidfd.reset(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
+    auto ended = [weak = std::weak_ptr(exit), process, callback = std::move(callback)] {
+        const auto self = weak.lock();
+        int status = 0;
+        const pid_t reaped = self ? waitpid(process, &status, WNOHANG) : 0;
+        if (reaped == 0)
+            return;
+        self->watch.reset();
+        callback(reaped == process ? status : -1);
+    };
+    if (exit->pidfd)
+        exit->watch = watch(exit->pidfd.get(), Wait::readable, std::move(ended));
+    else
+        exit->watch = after(std::chrono::milliseconds(0), std::move(ended));
     return exit;
 }
 

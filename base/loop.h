@@ -37,8 +37,9 @@ class Loop {
     /// Calls `callback` whenever `fd` is ready (level-triggered) while the handle lives. The caller
     /// keeps `fd` open at least as long as the handle. One handle per fd and direction.
     [[nodiscard]] Handle watch(int fd, Wait wait, std::function<void()> callback);
-    /// Calls `callback(wait status)` once when the child `pid` has ended; reaps it.
-    [[nodiscard]] Handle on_exit(pid_t child, std::function<void(int)> callback);
+    /// Calls `callback(wait status)` once when the process has ended, and reaps it if it is a child
+    /// of ours; the status of another's process (adopted after a restart) is -1.
+    [[nodiscard]] Handle on_exit(pid_t process, std::function<void(int)> callback);
     [[nodiscard]] Handle on_signal(int signal, std::function<void(int)> callback);
     /// Runs `work` on a small thread pool (hashing, name resolution), then `done` on the loop.
     void in_pool(std::function<void()> work, std::function<void()> done);

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -57,7 +59,15 @@ bool drop_privileges(const SpawnOptions& options) {
     _exit(127);
 }
 
-[[noreturn]] void become(const SpawnOptions& options, char** argv, int report) {
+std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
+    std::vector<char*> pointers;
+    for (const std::string& string : strings)
+        pointers.push_back(const_cast<char*>(string.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+[[noreturn]] void become(const SpawnOptions& options, char** argv, char** envp, int report) {
     if (options.new_session)
         setsid();
     sigset_t none;
@@ -73,20 +83,28 @@ bool drop_privileges(const SpawnOptions& options) {
         dup2(log, STDERR_FILENO);
         dup2(log, STDOUT_FILENO);
     }
+    // Out of the way of the numbers that place_fds() fills and closes.
+    const int program_folder = fcntl(options.program_folder, F_DUPFD_CLOEXEC, 64);
+    const int working_folder = fcntl(options.working_folder, F_DUPFD_CLOEXEC, 64);
     place_fds(options, report);
-    if (chdir(options.working_dir.c_str()) < 0 || !drop_privileges(options))
+    if (options.controlling_terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
         report_and_die(report);
-    execvp(argv[0], argv);
+    const int changed =
+        working_folder >= 0 ? fchdir(working_folder) : chdir(options.working_dir.c_str());
+    if (changed < 0 || !drop_privileges(options))
+        report_and_die(report);
+    if (program_folder >= 0)
+        execveat(program_folder, argv[0], argv, envp, 0);
+    else
+        execvpe(argv[0], argv, envp);
     report_and_die(report);
 }
 
 } // namespace
 
 Result<ProcessId> spawn(const SpawnOptions& options) {
-    std::vector<char*> argv;
-    for (const std::string& argument : options.argv)
-        argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
+    std::vector<char*> argv = pointers_to(options.argv);
+    std::vector<char*> envp = pointers_to(options.environment);
 
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -101,7 +119,8 @@ Result<ProcessId> spawn(const SpawnOptions& options) {
     if (pid < 0)
         return Fault{FaultKind::internal, std::string("Cannot fork: ") + std::strerror(errno)};
     if (pid == 0)
-        become(options, argv.data(), report_write.get());
+        become(options, argv.data(), options.environment.empty() ? environ : envp.data(),
+               report_write.get());
     report_write.reset();
     int error = 0;
     ssize_t count = 0;

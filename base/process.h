@@ -21,9 +21,15 @@ struct SpawnOptions {
     std::optional<uid_t> uid;             ///< with gid: drops to this user, no capabilities
     std::optional<gid_t> gid;
     std::vector<gid_t> groups;
-    bool new_session = true; ///< setsid: outlives our terminal
+    bool new_session = true;              ///< setsid: outlives our terminal
+    bool controlling_terminal = false;    ///< with new_session: descriptor 0 becomes its terminal
+    std::vector<std::string> environment; ///< NAME=VALUE, all there is; empty: ours
     bool no_new_privs = true;
     std::string working_dir = "/";
+    /// Folders as descriptors, which reach what lies in them though the child's user may not pass
+    /// through the folders above: argv[0] is a name in the first, the second is the working folder.
+    int program_folder = -1;
+    int working_folder = -1;
 };
 
 /// A process that can be told from a later one with the same pid.

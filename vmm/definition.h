@@ -14,7 +14,7 @@ enum class Machine { q35, pc };
 enum class Acceleration { kvm, tcg };
 
 struct Disk {
-    std::string name; ///< disk0, disk1, ...: device alias, file name and serial come from it
+    std::string name;       ///< disk0, disk1, ...: device alias, file name and serial come from it
     std::uint64_t size = 0; ///< bytes
 };
 

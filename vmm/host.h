@@ -49,11 +49,11 @@ struct HostEnvironment {
 };
 
 struct HostObserver {
-    std::function<void()> changed;                     ///< anything that show would print
+    std::function<void()> changed; ///< anything that show would print
     std::function<void(const HostEvent&)> event;
     std::function<void(std::string_view)> prompt_text; ///< what OpenBoot prints on the console
-    /// The serial socket to use from now on (QEMU started or adopted); empty: there is none.
-    std::function<void(const std::string& socket)> serial;
+    /// Where input for the serial port goes from now on (QEMU started or adopted); empty: nowhere.
+    std::function<void(const std::string& path)> serial;
 };
 
 class Host {
@@ -75,8 +75,8 @@ class Host {
     HostStatus status() const;
     std::string status_detail() const; ///< a sentence or empty
 
-    void start(Done done);              ///< done when QEMU answers QMP and runs or is at ok
-    void stop(bool force, Done done);   ///< graceful: done when the ACPI button is pressed
+    void start(Done done);            ///< done when QEMU answers QMP and runs or is at ok
+    void stop(bool force, Done done); ///< graceful: done when the ACPI button is pressed
     void reset(bool force, Done done);
     void inject_nmi(Done done);
     void send_break(Done done); ///< serial break to ttyS0

@@ -10,10 +10,10 @@
 namespace lom::vmm {
 
 struct KvmProbe {
-    bool usable = false;     ///< runs 64-bit code at hardware speed
-    bool real_mode = false;  ///< /dev/kvm opens and runs at least firmware and real-mode code
-    std::string reason;      ///< a sentence: what works or what does not
-    std::string remedy;      ///< what to do about it (BIOS switch, module, permission); may be empty
+    bool usable = false;    ///< runs 64-bit code at hardware speed
+    bool real_mode = false; ///< /dev/kvm opens and runs at least firmware and real-mode code
+    std::string reason;     ///< a sentence: what works or what does not
+    std::string remedy;     ///< what to do about it (BIOS switch, module, permission); may be empty
 };
 
 KvmProbe probe_kvm();

@@ -5,8 +5,11 @@
 // offset of its own. So nothing is lost with nobody attached, while lomd restarts, or past a slow
 // reader. The offset counts from the first byte ever; old blocks are given back to the disk by
 // punching holes at the front, which neither moves offsets nor races with QEMU's appends.
-// QEMU's socket carries input; its output is only drained (an undrained socket stalls the guest).
-// Loop thread only.
+// QEMU's FIFO or socket carries input only (see input_line.h: a socket that stays connected makes
+// QEMU write bytes twice into the log). Room for the next bytes is reserved on disk ahead of time,
+// because QEMU says nothing when it cannot write its log; once a full disk has used that up
+// (between 0.5 and 2 MiB, Observer::trouble tells), nothing is recorded or shown until there is
+// space again. Never blocks; loop thread only.
 #pragma once
 
 #include "base/fd.h"
@@ -23,18 +26,21 @@
 
 namespace lom::kvms {
 
-/// Attached clients speak SOCK_SEQPACKET messages; the first byte is the kind:
+/// Attached clients speak SOCK_SEQPACKET messages of at most 16 KiB (a longer one drops the
+/// client); the first byte is the kind:
 ///   to the client:   'd' bytes of the console
-///                    'n' a notice, JSON: {"type":"attached","offset":N,"write":bool,"writer":"who"}
+///                    'n' a notice, JSON:
+///                        {"type":"attached","offset":N,"write":bool,"writer":"who"}
 ///                        {"type":"skipped","bytes":N}  the log no longer held them
 ///                        {"type":"writer","write":bool,"writer":"who"}  the write seat changed
 ///                        {"type":"stopped","reason":"..."}  then the socket closes
 ///   from the client: 'd' input (ignored from readers), 'b' a serial break
-/// A client that counts the bytes of its 'd' messages knows its offset and may attach again there.
+/// The attached offset plus the bytes of 'd' messages plus those skipped is the client's offset: it
+/// may attach again there.
 struct AttachRequest {
-    std::string who;    ///< account and source for presence: "root (127.0.0.1)"
-    bool write = true;  ///< wants the write seat if it is free
-    bool force = false; ///< takes the seat from its holder, who becomes a reader
+    std::string who;                     ///< account and source for presence: "root (127.0.0.1)"
+    bool write = true;                   ///< wants the write seat if it is free
+    bool force = false;                  ///< takes the seat from its holder, who becomes a reader
     std::optional<std::uint64_t> offset; ///< absent: from the current end
 };
 
@@ -47,22 +53,26 @@ struct ConsoleClient {
 class Console {
   public:
     struct Settings {
-        std::uint64_t history_limit = 8U << 20U; ///< bytes kept, at least
+        std::uint64_t history_limit = 8U << 20U; ///< bytes kept, at least; at most 1 MiB more
     };
+    /// May call back into the Console, but must not destroy it.
     struct Observer {
-        std::function<void(std::string_view)> input; ///< input while no socket is connected
+        std::function<void(std::string_view)> input; ///< input that QEMU does not take
         std::function<void()> send_break;
-        std::function<void()> changed;               ///< clients came, went, or swapped seats
+        std::function<void()> changed;                   ///< clients came, went, or swapped seats
         std::function<void(const std::string&)> trouble; ///< sentence for the event log (disk full)
     };
 
-    static Result<std::unique_ptr<Console>> open(Loop& loop, std::string log_path, Settings settings,
-                                                 Observer observer);
+    static Result<std::unique_ptr<Console>> open(Loop& loop, std::string log_path,
+                                                 Settings settings, Observer observer);
     ~Console(); ///< clients see the socket close and may attach again to the next lomd
 
-    /// QEMU's serial socket to use from now on; empty: none. Reconnects until it is changed.
+    /// Where QEMU takes serial input from now on; empty: nowhere. Either the FIFO `P.in` of
+    /// `-chardev pipe,path=P,logfile=LOG,logappend=on` (with P.out a link to /dev/null; preferred:
+    /// the log is exact whatever happens), or the path of a listening `-chardev socket`, which is
+    /// connected while input is on its way.
     void use_socket(const std::string& path);
-    /// While true, input goes to Observer::input even if a socket is connected (the ok prompt).
+    /// While true, input goes to Observer::input even if QEMU would take it (the ok prompt).
     void divert_input(bool divert);
     /// The SP's own text on the console.
     void print(std::string_view text);

@@ -1,0 +1,223 @@
+#include "kvms/drive/drive.h"
+
+#include "base/files.h"
+
+#include <boost/json.hpp>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <functional>
+
+namespace json = boost::json;
+
+namespace lom::kvms {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t longest_line = 64U << 10U;
+constexpr auto connect_pause = 50ms;
+constexpr auto kill_after = 5s;
+constexpr auto restart_after = 2s; // when lom-media itself died
+
+std::string text(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                  : std::string();
+}
+
+std::uint64_t number(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr)
+        return 0;
+    boost::system::error_code error;
+    const auto result = value->to_number<std::uint64_t>(error);
+    return error ? 0 : result;
+}
+
+} // namespace
+
+Drive::Drive(Loop& loop, DrivePaths paths, std::function<void()> changed)
+    : loop_(loop), paths_(std::move(paths)), changed_(std::move(changed)),
+      image_file_(paths_.folder + "/image.iso") {}
+
+Drive::~Drive() = default;
+
+void Drive::open(const std::string& uri, const ImageCredentials& credentials) {
+    uri_ = uri;
+    credentials_ = credentials;
+    if (!process_ && adopt())
+        return;
+    if (process_)
+        end(*process_);
+    start();
+}
+
+void Drive::close() {
+    uri_.clear();
+    credentials_ = {};
+    retry_.reset();
+    if (!process_)
+        (void)adopt(); // one of an earlier lomd may still run
+    if (process_)
+        end(*process_);
+    set_status("disabled", "");
+}
+
+/// Tells two sets of credentials apart without writing them down.
+std::string Drive::fingerprint() const {
+    return std::to_string(std::hash<std::string>{}(uri_ + '\n' + credentials_.username + '\n' +
+                                                   credentials_.password + '\n' +
+                                                   credentials_.ssh_key));
+}
+
+bool Drive::adopt() {
+    const auto record = read_file(paths_.record);
+    if (!record)
+        return false;
+    boost::system::error_code error;
+    const json::value value = json::parse(*record, error);
+    const json::object* object = error ? nullptr : value.if_object();
+    if (object == nullptr)
+        return false;
+    const ProcessId process{static_cast<pid_t>(number(*object, "pid")),
+                            number(*object, "start_time")};
+    if (!is_alive(process))
+        return false;
+    process_ = process;
+    if (uri_.empty() || text(*object, "serves") != fingerprint())
+        return false;
+    set_status("starting", "Taking over the running image reader.");
+    watch_process();
+    connect_control();
+    return true;
+}
+
+void Drive::start() {
+    retry_.reset();
+    if (ending_) { // its successor mounts over the same file
+        set_status("starting", "Waiting for the previous image reader to end.");
+        return;
+    }
+    set_status("starting", "Starting the image reader.");
+    (void)make_directories(paths_.folder, 0755);
+    const int existing = ::open(image_file_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (existing >= 0)
+        ::close(existing);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return set_status("failed", "Too many open files.");
+    UniqueFd credentials_read(ends[0]);
+    UniqueFd credentials_write(ends[1]);
+    const std::string secret = json::serialize(json::object{{"username", credentials_.username},
+                                                            {"password", credentials_.password},
+                                                            {"ssh_key", credentials_.ssh_key}});
+    // Below the pipe's capacity of 64 KiB, so that writing here cannot block.
+    if (secret.size() > (60U << 10U) ||
+        write(credentials_write.get(), secret.data(), secret.size()) < 0)
+        return set_status("failed", "The credentials are too long.");
+    credentials_write.reset();
+    SpawnOptions options;
+    options.argv = {paths_.program,     uri_,        image_file_,
+                    "--credentials-fd", "3",         "--known-hosts",
+                    paths_.known_hosts, "--control", paths_.folder + "/control.sock"};
+    options.fds = {{credentials_read.get(), 3}};
+    options.stderr_path = paths_.log;
+    const auto process = spawn(options);
+    if (!process)
+        return set_status("failed", process.fault().message);
+    process_ = *process;
+    (void)write_file_durably(paths_.record,
+                             json::serialize(json::object{{"pid", process->pid},
+                                                          {"start_time", process->start_time},
+                                                          {"serves", fingerprint()}}),
+                             0600);
+    watch_process();
+    connect_control();
+}
+
+void Drive::watch_process() {
+    exit_watch_ = loop_.on_exit(process_->pid, [this](int) {
+        process_.reset();
+        control_.reset();
+        connect_timer_.reset();
+        exit_watch_.reset();
+        if (!wanted())
+            return;
+        set_status("failed", "The image reader ended unexpectedly; it is started again.");
+        retry_ = loop_.after(restart_after, [this] { start(); });
+    });
+}
+
+void Drive::connect_control() {
+    auto socket = connect_unix(paths_.folder + "/control.sock");
+    if (!socket) { // not listening yet; its exit would be noticed
+        connect_timer_ = loop_.after(connect_pause, [this] { connect_control(); });
+        return;
+    }
+    line_.clear();
+    control_ = std::make_unique<Stream>(
+        loop_, std::move(*socket),
+        Stream::Handlers{[this](std::string_view bytes, std::vector<UniqueFd>) {
+                             for (const char c : bytes) {
+                                 if (c == '\n')
+                                     on_line(std::exchange(line_, {}));
+                                 else if (line_.size() < longest_line)
+                                     line_ += c;
+                             }
+                         },
+                         [this](const std::string&) {
+                             control_.reset();
+                             connect_timer_ = loop_.after(connect_pause, [this] {
+                                 if (process_)
+                                     connect_control();
+                             });
+                         }});
+}
+
+void Drive::on_line(const std::string& line) {
+    boost::system::error_code error;
+    const json::value value = json::parse(line, error);
+    const json::object* object = error ? nullptr : value.if_object();
+    if (object == nullptr)
+        return;
+    status_.status = text(*object, "status");
+    status_.detail = text(*object, "detail");
+    status_.size = number(*object, "size");
+    status_.bytes_read = number(*object, "bytes_read");
+    status_.volume_id = text(*object, "volume_id");
+    status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
+    changed_();
+}
+
+void Drive::end(const ProcessId& process) {
+    if (control_)
+        control_->send("{\"command\":\"stop\"}\n"); // fails its pending reads first
+    send_signal(process, SIGTERM);
+    control_.reset();
+    connect_timer_.reset();
+    exit_watch_.reset();
+    process_.reset();
+    ending_ = std::make_shared<Ending>();
+    ending_->kill_timer = loop_.after(kill_after, [process] { send_signal(process, SIGKILL); });
+    ending_->exit_watch = loop_.on_exit(process.pid, [this](int) {
+        ending_.reset();
+        unlink(paths_.record.c_str());
+        if (wanted())
+            start();
+    });
+}
+
+void Drive::set_status(const std::string& status, const std::string& detail) {
+    status_ = {};
+    status_.status = status;
+    status_.detail = detail;
+    changed_();
+}
+
+} // namespace lom::kvms

@@ -1,0 +1,50 @@
+// Bytes from the person's side, with what was read ahead kept for whoever reads next (a command
+// line, an answer, a console). Waits on the control connection too, so that a session that lomd
+// ended stops at once. One thread.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lom::shell {
+
+class RemoteTree;
+
+class Input {
+  public:
+    enum class Event {
+        byte,
+        end,         ///< end of file, or the session is over
+        interrupted, ///< Ctrl-C
+        resized,
+        recovered ///< lomd went and came back; notices were printed
+    };
+
+    /// Installs handlers for SIGINT and SIGWINCH when `signals` is set: one Input per process.
+    Input(int fd, RemoteTree& tree, bool signals);
+    Input(const Input&) = delete;
+    Input& operator=(const Input&) = delete;
+
+    /// The next byte, or what happened instead.
+    Event next(char& byte);
+    /// A line without its end (CR, LF or CRLF); text beyond `limit` bytes is dropped.
+    std::optional<std::string> line(std::size_t limit);
+
+    int fd() const { return fd_; }
+    std::string& ahead() { return ahead_; } ///< read and not yet used
+    /// Whether Ctrl-C came since the last call.
+    bool take_interrupt();
+
+  private:
+    Event wait();
+    Event refill();
+
+    int fd_;
+    RemoteTree& tree_;
+    std::string ahead_;
+    bool after_cr_ = false;
+};
+
+} // namespace lom::shell

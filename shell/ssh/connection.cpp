@@ -1,0 +1,327 @@
+#include "shell/ssh/connection.h"
+
+#include "shell/grammar.h"
+#include "shell/interpreter.h"
+#include "shell/ssh/host_key.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+// libssh would rather have callbacks, but has none for keyboard-interactive.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+namespace lom::shell {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto login_grace = 60s;
+constexpr auto resume_pause = 500ms;
+constexpr int login_tries = 3;
+constexpr std::size_t most_channels = 10;
+constexpr std::size_t most_passphrase = 1024;
+constexpr int login_methods = SSH_AUTH_METHOD_PASSWORD | SSH_AUTH_METHOD_INTERACTIVE;
+
+// Answers to libssh: it sends its refusal itself when a message was not handled.
+constexpr int handled = 0;
+constexpr int refused = 1;
+
+struct Algorithm {
+    ssh_bind_options_e option;
+    const char* names;
+};
+// What is modern and has no known weakness; chacha20 is safe from prefix truncation because libssh
+// speaks strict key exchange, and the MACs are all encrypt-then-MAC.
+constexpr Algorithm algorithms[] = {
+    {SSH_BIND_OPTIONS_KEY_EXCHANGE,
+     "curve25519-sha256,curve25519-sha256@libssh.org,diffie-hellman-group16-sha512,"
+     "diffie-hellman-group18-sha512"},
+    {SSH_BIND_OPTIONS_CIPHERS_C_S, "aes256-gcm@openssh.com,aes128-gcm@openssh.com,"
+                                   "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"},
+    {SSH_BIND_OPTIONS_CIPHERS_S_C, "aes256-gcm@openssh.com,aes128-gcm@openssh.com,"
+                                   "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"},
+    {SSH_BIND_OPTIONS_HMAC_C_S, "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"},
+    {SSH_BIND_OPTIONS_HMAC_S_C, "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"},
+};
+
+struct BindDeleter {
+    void operator()(ssh_bind bind) const { ssh_bind_free(bind); }
+};
+
+// The kernel finds clients that are gone without a word, and costs nothing while they are quiet.
+void watch_for_dead_clients(int fd) {
+    const auto set = [fd](int level, int name, int value) {
+        setsockopt(fd, level, name, &value, sizeof(value));
+    };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, 120'000);
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+} // namespace
+
+Connection::Connection(Options options, control::Client client)
+    : options_(std::move(options)), client_(std::move(client)) {}
+
+Connection::~Connection() {
+    channels_.clear();
+    if (event_ && session_)
+        ssh_event_remove_session(event_, session_);
+    if (session_) {
+        ssh_blocking_flush(session_, 500); // a last refusal
+        ssh_disconnect(session_);
+        ssh_free(session_);
+    }
+    if (event_)
+        ssh_event_free(event_);
+}
+
+Result<void> Connection::prepare() {
+    const Fault broken{FaultKind::internal, "libssh refuses its settings."};
+    auto keys = read_host_keys(options_.host_key);
+    if (!keys)
+        return keys.fault();
+    const std::unique_ptr<ssh_bind_struct, BindDeleter> bind(ssh_bind_new());
+    session_ = ssh_new();
+    event_ = ssh_event_new();
+    const bool no_config_file = false;
+    if (!bind || !session_ || !event_ ||
+        ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_PROCESS_CONFIG, &no_config_file) < 0 ||
+        ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_BANNER, "OpenLOM_" LOM_VERSION) < 0)
+        return broken;
+    for (const Algorithm& algorithm : algorithms)
+        if (ssh_bind_options_set(bind.get(), algorithm.option, algorithm.names) < 0)
+            return broken;
+    for (SshKey& key : *keys)
+        if (ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_IMPORT_KEY, key.release()) < 0)
+            return broken;
+    const int fd = options_.socket.get();
+    watch_for_dead_clients(fd);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); // libssh leaves it as it is
+    if (ssh_bind_accept_fd(bind.get(), session_, fd) != SSH_OK)
+        return Fault{FaultKind::internal, ssh_get_error(bind.get())};
+    (void)options_.socket.release(); // libssh closes it
+    ssh_set_message_callback(session_, &Connection::on_message, this);
+    ssh_set_auth_methods(session_, login_methods);
+    ssh_set_blocking(session_, 0);
+    return {};
+}
+
+Result<void> Connection::run() {
+    grace_end_ = Clock::now() + login_grace;
+    if (auto prepared = prepare(); !prepared)
+        return prepared;
+    int exchanged = ssh_handle_key_exchange(session_);
+    ssh_event_add_session(event_, session_); // has no descriptor before that first call
+    while (exchanged == SSH_AGAIN && turn())
+        exchanged = ssh_handle_key_exchange(session_);
+    while (exchanged == SSH_OK && turn())
+        ;
+    return {};
+}
+
+int Connection::timeout() const {
+    std::optional<Clock::time_point> due;
+    if (!authenticated_)
+        due = grace_end_;
+    else if (client_.fd() < 0)
+        due = next_resume_;
+    if (!due)
+        return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - Clock::now());
+    return static_cast<int>(std::max<long>(left.count(), 0));
+}
+
+// One wait and what follows from it; false: the connection is over.
+bool Connection::turn() {
+    const bool sending = (ssh_get_poll_flags(session_) & SSH_WRITE_PENDING) != 0;
+    std::vector<pollfd> entries;
+    const short wanted = sending ? POLLIN | POLLOUT : POLLIN;
+    entries.push_back({ssh_get_fd(session_), wanted, 0});
+    entries.push_back({client_.fd(), POLLIN, 0});
+    for (const auto& channel : channels_)
+        channel->add_to(entries, !sending);
+    if (poll(entries.data(), entries.size(), timeout()) < 0 && errno != EINTR)
+        return false;
+    if (!authenticated_ && Clock::now() >= grace_end_)
+        return false;
+    if (entries[1].revents != 0 || client_.fd() < 0)
+        check_lomd();
+    if (ssh_event_dopoll(event_, 0) == SSH_ERROR || over_ || !ssh_is_connected(session_))
+        return false;
+    return pump_channels();
+}
+
+bool Connection::pump_channels() {
+    // By index: libssh may take packets in while a channel is read, and add to the list.
+    for (std::size_t i = 0; i < channels_.size(); ++i) {
+        const bool may_send = (ssh_get_poll_flags(session_) & SSH_WRITE_PENDING) == 0;
+        channels_[i]->pump(may_send);
+        if (channels_[i]->overrun())
+            return false;
+    }
+    std::erase_if(channels_, [](const auto& channel) { return channel->finished(); });
+    return ssh_is_connected(session_) != 0 && !over_;
+}
+
+// Readable means that lomd closed our connection: it restarts, or our session is ended.
+void Connection::check_lomd() {
+    if (!authenticated_) {
+        over_ = true;
+        return;
+    }
+    if (client_.fd() < 0 && Clock::now() < next_resume_)
+        return;
+    // Short, because the channels wait meanwhile; their own connections are theirs.
+    const auto resumed = client_.resume(100ms);
+    over_ = !resumed && resumed.fault().kind == FaultKind::denied;
+    next_resume_ = Clock::now() + resume_pause;
+}
+
+// -- what the client asks for
+
+int Connection::on_message(ssh_session, ssh_message message, void* self) {
+    return static_cast<Connection*>(self)->answer(message);
+}
+
+int Connection::answer(ssh_message message) {
+    switch (ssh_message_type(message)) {
+    case SSH_REQUEST_SERVICE:
+        return ssh_message_service_reply_success(message) == SSH_OK ? handled : refused;
+    case SSH_REQUEST_AUTH:
+        return answer_login(message);
+    case SSH_REQUEST_CHANNEL_OPEN:
+        return answer_open(message);
+    case SSH_REQUEST_CHANNEL:
+        return answer_request(message);
+    default:
+        return refused; // port forwards and the like
+    }
+}
+
+int Connection::answer_login(ssh_message message) {
+    ssh_message_auth_set_methods(message, login_methods);
+    if (authenticated_)
+        return refused;
+    switch (ssh_message_subtype(message)) {
+    case SSH_AUTH_METHOD_PASSWORD:
+        return check_password(message, ssh_message_auth_user(message),
+                              ssh_message_auth_password(message));
+    case SSH_AUTH_METHOD_INTERACTIVE:
+        return answer_interactive(message);
+    default:
+        return refused;
+    }
+}
+
+int Connection::answer_interactive(ssh_message message) {
+    if (!ssh_message_auth_kbdint_is_response(message)) {
+        const char* username = ssh_message_auth_user(message);
+        asked_username_ = username ? username : "";
+        const char* prompts[] = {"Password: "};
+        char echo[] = {0};
+        return ssh_message_auth_interactive_request(message, "", "", 1, prompts, echo) == SSH_OK
+                   ? handled
+                   : refused;
+    }
+    const bool one_answer = ssh_userauth_kbdint_getnanswers(session_) == 1;
+    return check_password(message, asked_username_,
+                          one_answer ? ssh_userauth_kbdint_getanswer(session_, 0) : nullptr);
+}
+
+int Connection::check_password(ssh_message message, const std::string& username,
+                               const char* password) {
+    constexpr std::size_t longest_name = 256;
+    bool correct = false;
+    if (password && username.size() <= longest_name) {
+        const std::string given = std::string(password).substr(0, most_passphrase);
+        // lomd answers a wrong one late, on purpose.
+        correct = static_cast<bool>(client_.authenticate(username, given, options_.source));
+    }
+    if (correct) {
+        authenticated_ = true;
+        return ssh_message_auth_reply_success(message, 0) == SSH_OK ? handled : refused;
+    }
+    // The last refusal still goes out before the connection ends.
+    over_ = ++failures_ >= login_tries;
+    return refused;
+}
+
+int Connection::answer_open(ssh_message message) {
+    if (!authenticated_ || ssh_message_subtype(message) != SSH_CHANNEL_SESSION ||
+        channels_.size() >= most_channels)
+        return refused;
+    ssh_channel channel = ssh_message_channel_request_open_reply_accept(message);
+    if (!channel)
+        return refused;
+    channels_.push_back(std::make_unique<Channel>(channel));
+    return handled;
+}
+
+Channel* Connection::find(ssh_channel handle) {
+    for (const auto& channel : channels_)
+        if (channel->handle() == handle)
+            return channel.get();
+    return nullptr;
+}
+
+int Connection::answer_request(ssh_message message) {
+    Channel* channel = find(ssh_message_channel_request_channel(message));
+    if (!channel)
+        return refused;
+    const auto done = [message] {
+        return ssh_message_channel_request_reply_success(message) == SSH_OK ? handled : refused;
+    };
+    switch (ssh_message_subtype(message)) {
+    case SSH_CHANNEL_REQUEST_PTY:
+        if (channel->started())
+            return refused;
+        channel->set_terminal(ssh_message_channel_request_pty_term(message),
+                              ssh_message_channel_request_pty_width(message),
+                              ssh_message_channel_request_pty_height(message));
+        return done();
+    case SSH_CHANNEL_REQUEST_WINDOW_CHANGE:
+        channel->resize(ssh_message_channel_request_pty_width(message),
+                        ssh_message_channel_request_pty_height(message));
+        return done();
+    case SSH_CHANNEL_REQUEST_SHELL:
+        return start(message, *channel, "");
+    case SSH_CHANNEL_REQUEST_EXEC: {
+        const char* command = ssh_message_channel_request_command(message);
+        if (!command || std::string_view(command).size() > longest_line)
+            return refused;
+        // An empty command line is a command that does nothing, not a shell.
+        return start(message, *channel, *command == '\0' ? " " : command);
+    }
+    default:
+        return refused; // subsystems, environment, X11
+    }
+}
+
+int Connection::start(ssh_message message, Channel& channel, const std::string& command) {
+    if (channel.started())
+        return refused;
+    const std::string type = command.empty() ? "shell" : "exec";
+    auto control = client_.open_session(type);
+    if (!control && client_.fd() < 0 && client_.resume(10s)) // lomd restarted just now
+        control = client_.open_session(type);
+    Result<void> started = control ? channel.start(options_.lom, std::move(*control), command)
+                                   : Result<void>(control.fault());
+    if (ssh_message_channel_request_reply_success(message) != SSH_OK)
+        return refused;
+    if (!started)
+        channel.refuse(started.fault().message, status::of(started.fault().kind));
+    return handled;
+}
+
+} // namespace lom::shell

@@ -1,0 +1,54 @@
+#include "shell/ssh/host_key.h"
+
+#include "base/files.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <string_view>
+
+namespace lom::shell {
+
+Result<void> generate_host_key(const std::string& path) {
+    ssh_key raw = nullptr;
+    if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &raw) != SSH_OK)
+        return Fault{FaultKind::internal, "Cannot make an ed25519 key."};
+    const SshKey key(raw);
+    char* text = nullptr;
+    if (ssh_pki_export_privkey_base64(key.get(), nullptr, nullptr, nullptr, &text) != SSH_OK)
+        return Fault{FaultKind::internal, "Cannot write the new key as text."};
+    const std::string content(text);
+    explicit_bzero(text, content.size());
+    ssh_string_free_char(text);
+    return write_file_durably(path, content, 0600);
+}
+
+Result<std::vector<SshKey>> read_host_keys(int fd) {
+    constexpr std::size_t longest = 64U << 10U;
+    constexpr std::string_view end_mark = "-----END OPENSSH PRIVATE KEY-----\n";
+    std::string text;
+    std::array<char, 4096> buffer; // NOLINT: filled by read
+    ssize_t count = 0;
+    while (text.size() < longest && (count = read(fd, buffer.data(), buffer.size())) > 0)
+        text.append(buffer.data(), static_cast<std::size_t>(count));
+
+    std::vector<SshKey> keys;
+    std::size_t begin = 0;
+    for (std::size_t end = text.find(end_mark); end != std::string::npos;
+         end = text.find(end_mark, begin)) {
+        end += end_mark.size();
+        ssh_key key = nullptr;
+        const std::string one = text.substr(begin, end - begin);
+        if (ssh_pki_import_privkey_base64(one.c_str(), nullptr, nullptr, nullptr, &key) != SSH_OK)
+            return Fault{FaultKind::internal, "The SSH host key cannot be read."};
+        keys.emplace_back(key);
+        begin = end;
+    }
+    explicit_bzero(text.data(), text.size());
+    if (keys.empty())
+        return Fault{FaultKind::internal, "There is no SSH host key."};
+    return keys;
+}
+
+} // namespace lom::shell

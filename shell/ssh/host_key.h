@@ -1,0 +1,25 @@
+// SSH host keys: made once by lomd's first start, read by each lom-ssh from a descriptor. One
+// thread.
+#pragma once
+
+#include "base/result.h"
+
+#include <libssh/libssh.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lom::shell {
+
+struct KeyDeleter {
+    void operator()(ssh_key key) const { ssh_key_free(key); }
+};
+using SshKey = std::unique_ptr<ssh_key_struct, KeyDeleter>;
+
+/// Writes a new ed25519 key to `path`, readable by its owner only.
+Result<void> generate_host_key(const std::string& path);
+/// All private keys (OpenSSH PEM) that `fd` holds.
+Result<std::vector<SshKey>> read_host_keys(int fd);
+
+} // namespace lom::shell

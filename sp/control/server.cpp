@@ -1,0 +1,366 @@
+#include "sp/control/server.h"
+
+#include "base/stream.h"
+#include "sp/control/views.h"
+#include "sp/control/wire.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace lom::control {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t most_connections = 4096;
+// A stranger's connection that says nothing; a door may wait for its user longer (login grace).
+constexpr auto stranger_limit = 10s;
+constexpr auto door_limit = 150s;
+
+constexpr Roles all_roles =
+    Role::admin | Role::user | Role::console | Role::reset | Role::read_only | Role::service;
+
+Fault denied(const std::string& message) { return {FaultKind::denied, message}; }
+
+} // namespace
+
+struct Server::Connection : std::enable_shared_from_this<Connection> {
+    Connection(Server& owner, std::uint64_t number) : server(owner), id(number) {}
+    ~Connection() { unbind(); }
+
+    void open(UniqueFd fd, std::chrono::milliseconds login_limit) {
+        stream = std::make_unique<Stream>(
+            server.context_.loop, std::move(fd),
+            Stream::Handlers{
+                [this](std::string_view bytes, std::vector<UniqueFd>) { on_data(bytes); },
+                [this](const std::string&) { server.drop(id); }},
+            longest_reply + (1U << 20U));
+        login_timer = server.context_.loop.after(login_limit, [this] { server.drop(id); });
+    }
+
+    void on_data(std::string_view bytes) {
+        const auto keep = shared_from_this();
+        if (!reader.feed(bytes))
+            return server.drop(id);
+        serve_next();
+    }
+
+    /// One request at a time: the next one is looked at when the last one is answered.
+    void serve_next() {
+        const auto keep = shared_from_this();
+        while (!busy && stream) {
+            const auto message = reader.next();
+            if (!message)
+                return;
+            const auto request = decode_request(*message);
+            busy = true;
+            stream->pause(true);
+            if (request)
+                handle(*request);
+            else
+                answer(encode_fault(0, request.fault()));
+        }
+    }
+
+    void answer(const std::string& json, UniqueFd fd = {}) {
+        busy = false;
+        if (!stream)
+            return;
+        std::vector<UniqueFd> fds;
+        if (fd)
+            fds.push_back(std::move(fd));
+        stream->send(frame(json), std::move(fds));
+        stream->pause(false);
+    }
+
+    /// For answers that come later: the connection may be gone by then.
+    template <typename Reply>
+    std::function<void(Result<Reply>)> reply_to(std::int64_t request_id) {
+        return [weak = weak_from_this(), request_id](Result<Reply> result) {
+            const auto self = weak.lock();
+            if (!self)
+                return;
+            if (!result)
+                self->answer(encode_fault(request_id, result.fault()));
+            else
+                self->send_reply(request_id, *result);
+            self->serve_next();
+        };
+    }
+
+    void send_reply(std::int64_t request_id, const Hello& hello_out) {
+        answer(encode_reply(request_id, hello_out));
+    }
+    void send_reply(std::int64_t request_id, const Tree::SetAnswer& set) {
+        answer(encode_reply(request_id, SetReply{set.property, set.text, set.message}));
+    }
+    void send_reply(std::int64_t request_id, VerbOutcome& outcome) {
+        RunReply reply;
+        reply.message = std::move(outcome.message);
+        reply.stream = std::move(outcome.stream);
+        reply.escape = std::move(outcome.escape);
+        answer(encode_reply(request_id, reply), std::move(outcome.fd));
+    }
+
+    void handle(const Request& request) {
+        if (request.op == "hello")
+            return hello(request);
+        if (request.op == "resume")
+            return resume(request);
+        if (request.op == "authenticate")
+            return authenticate(request);
+        const auto caller = caller_now();
+        if (!caller)
+            return answer(encode_fault(request.id, caller.fault()));
+        if (request.op == "open_session")
+            return open_session(request, *caller);
+        if (request.op == "show")
+            return show(request);
+        if (request.op == "describe")
+            return describe(request);
+        if (request.op == "set")
+            return server.context_.tree.set(*caller, request.target, request.property,
+                                            request.value, reply_to<Tree::SetAnswer>(request.id));
+        if (request.op == "run")
+            return run(request, *caller);
+        answer(
+            encode_fault(request.id, {FaultKind::usage, "Unknown request '" + request.op + "'."}));
+    }
+
+    // -- who it is
+
+    void hello(const Request& request) {
+        if (request.version != protocol_version)
+            return answer(encode_fault(
+                request.id, {FaultKind::usage, "This lomd speaks another version of the control "
+                                               "protocol; use the lom of the same version."}));
+        if (request.type == "local" && session_id == 0) {
+            if (!local_administrator())
+                return answer(encode_fault(
+                    request.id, denied("Only root and lomd's own user may use lom on this machine; "
+                                       "log in with ssh instead.")));
+            if (const auto bound = bind_new("root", "local", "local"); !bound)
+                return answer(encode_fault(request.id, bound.fault()));
+        }
+        answer(encode_reply(request.id, current_hello()));
+    }
+
+    bool local_administrator() const {
+        ucred peer{};
+        socklen_t size = sizeof(peer);
+        return !is_door && stream &&
+               getsockopt(stream->fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+               (peer.uid == 0 || peer.uid == geteuid());
+    }
+
+    void resume(const Request& request) {
+        const auto session = server.context_.sessions.find_ticket(request.ticket);
+        if (!session || session_id != 0)
+            return answer(encode_fault(request.id, denied("The session has ended; log in again.")));
+        is_door = session->type == "ssh";
+        bind(session->id);
+        answer(encode_reply(request.id, current_hello()));
+    }
+
+    void authenticate(const Request& request) {
+        if (!is_door || session_id != 0)
+            return answer(
+                encode_fault(request.id, denied("This connection cannot log anybody in.")));
+        const auto done = reply_to<Hello>(request.id);
+        server.context_.accounts.verify(
+            request.username, request.password, request.source,
+            [weak = weak_from_this(), done, username = request.username,
+             source = request.source](Result<Account> account) {
+                const auto self = weak.lock();
+                if (!self)
+                    return;
+                self->server.context_.login(
+                    {username, account ? account->roles : Roles(), source, ""},
+                    static_cast<bool>(account));
+                if (!account)
+                    return done(account.fault());
+                if (const auto bound = self->bind_new(account->name, source, "ssh"); !bound)
+                    return done(bound.fault());
+                done(self->current_hello());
+            });
+    }
+
+    Result<void> bind_new(const std::string& account, const std::string& source,
+                          const std::string& type) {
+        const auto session = server.context_.sessions.begin(account, source, type);
+        if (!session)
+            return session.fault();
+        bind(session->id);
+        return {};
+    }
+
+    void bind(std::int64_t session) {
+        session_id = session;
+        server.context_.sessions.hold(session);
+        login_timer.reset();
+    }
+
+    void unbind() {
+        if (session_id != 0)
+            server.context_.sessions.release(std::exchange(session_id, 0));
+    }
+
+    Hello current_hello() const {
+        Hello hello_out{.product = "OpenLOM",
+                        .version = LOM_VERSION,
+                        .hostname = server.context_.hostname(),
+                        .account = {},
+                        .roles = {},
+                        .prompt = server.context_.prompt(),
+                        .ticket = {},
+                        .session = {}};
+        if (const auto session = server.context_.sessions.find(session_id)) {
+            hello_out.account = session->account;
+            hello_out.ticket = session->ticket;
+            hello_out.session = std::to_string(session->id);
+            if (const auto caller = caller_now())
+                hello_out.roles = caller->roles.letters();
+        }
+        return hello_out;
+    }
+
+    /// Looked up anew for each request: a changed role counts at once.
+    Result<Caller> caller_now() const {
+        const auto session = server.context_.sessions.find(session_id);
+        if (!session)
+            return denied("Log in first.");
+        Caller caller{session->account, {}, session->source, std::to_string(session->id)};
+        if (session->type == "local") {
+            caller.roles = all_roles;
+            return caller;
+        }
+        const auto account = server.context_.accounts.find(session->account);
+        if (!account)
+            return denied("The account does not exist any more.");
+        caller.roles = account->roles;
+        return caller;
+    }
+
+    // -- what it wants
+
+    void open_session(const Request& request, const Caller& caller) {
+        if (!is_door || (request.type != "shell" && request.type != "exec"))
+            return answer(
+                encode_fault(request.id, denied("This connection cannot open sessions.")));
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+            return answer(encode_fault(request.id, {FaultKind::internal, "Too many open files."}));
+        UniqueFd theirs(ends[1]);
+        Connection& opened = server.adopt(UniqueFd(ends[0]));
+        opened.is_session = true;
+        if (const auto bound = opened.bind_new(caller.account, caller.source, request.type); !bound)
+            return answer(encode_fault(request.id, bound.fault()));
+        answer(encode_reply(request.id), std::move(theirs));
+    }
+
+    void show(const Request& request) {
+        const auto view = view_of(server.context_.tree, request.target, request.depth);
+        if (!view)
+            return answer(encode_fault(request.id, view.fault()));
+        std::string json = encode_reply(request.id, *view);
+        if (json.size() > longest_reply)
+            json = encode_fault(request.id, {FaultKind::unavailable,
+                                             "The answer is too long; show a smaller part."});
+        answer(json);
+    }
+
+    void describe(const Request& request) {
+        const auto description = describe_target(server.context_.tree, request.target);
+        answer(description ? encode_reply(request.id, *description)
+                           : encode_fault(request.id, description.fault()));
+    }
+
+    void run(const Request& request, const Caller& caller) {
+        VerbCall call;
+        call.caller = caller;
+        call.force = request.force;
+        call.console_offset = request.console_offset;
+        call.resumed = request.resumed;
+        server.context_.tree.run(std::move(call), request.target, request.verb, request.properties,
+                                 reply_to<VerbOutcome>(request.id));
+    }
+
+    Server& server;
+    std::uint64_t id;
+    std::unique_ptr<Stream> stream;
+    FrameReader reader{longest_request};
+    Loop::Handle login_timer;
+    std::int64_t session_id = 0;
+    bool is_door = false; ///< may authenticate people and open sessions for them
+    bool is_session = false;
+    bool busy = false;
+};
+
+Server::Server(Context context) : context_(std::move(context)) {
+    context_.sessions.on_end([this](std::int64_t session) {
+        std::vector<std::uint64_t> ids;
+        for (const auto& [id, connection] : connections_)
+            if (connection->session_id == session)
+                ids.push_back(id);
+        for (const std::uint64_t id : ids) {
+            connections_[id]->session_id = 0; // it is gone already
+            drop(id);
+        }
+    });
+}
+
+Server::~Server() {
+    // lomd stops, the sessions do not: they are resumed by the next lomd.
+    for (const auto& [id, connection] : connections_)
+        connection->session_id = 0;
+}
+
+Result<void> Server::listen(const std::string& path) {
+    auto listener = listen_unix(path, 0666);
+    if (!listener)
+        return listener.fault();
+    listener_ = std::move(*listener);
+    accept_watch_ =
+        context_.loop.watch(listener_.get(), Loop::Wait::readable, [this] { accept(); });
+    return {};
+}
+
+void Server::accept() {
+    UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (fd && connections_.size() < most_connections)
+        adopt(std::move(fd));
+}
+
+Server::Connection& Server::adopt(UniqueFd fd) {
+    const std::uint64_t id = next_id_++;
+    const auto connection = std::make_shared<Connection>(*this, id);
+    connections_[id] = connection;
+    connection->open(std::move(fd), stranger_limit);
+    return *connection;
+}
+
+Result<UniqueFd> Server::door_descriptor() {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return Fault{FaultKind::internal, "Too many open files."};
+    UniqueFd theirs(ends[1]);
+    Connection& connection = adopt(UniqueFd(ends[0]));
+    connection.is_door = true;
+    connection.login_timer =
+        context_.loop.after(door_limit, [this, id = connection.id] { drop(id); });
+    return theirs;
+}
+
+void Server::drop(std::uint64_t id) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end())
+        return;
+    const auto connection = std::move(found->second);
+    connections_.erase(found);
+    connection->stream.reset();
+    connection->login_timer.reset();
+    connection->unbind();
+}
+
+} // namespace lom::control

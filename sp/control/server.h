@@ -1,0 +1,55 @@
+// lomd's side of the control socket: one request at a time per connection, each on an account that
+// lomd itself has bound. Loop thread only. The wire carries at most 256 KiB a request.
+#pragma once
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "base/result.h"
+#include "sp/state/accounts.h"
+#include "sp/state/sessions.h"
+#include "sp/tree/tree.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace lom::control {
+
+class Server {
+  public:
+    struct Context {
+        Loop& loop;
+        Tree& tree;
+        Accounts& accounts;
+        Sessions& sessions;
+        std::function<std::string()> hostname;
+        std::function<std::string()> prompt;
+        /// A login that was let in or refused, for the audit log.
+        std::function<void(const Caller&, bool success)> login;
+    };
+
+    explicit Server(Context context);
+    ~Server();
+
+    /// Serves R/control.sock; every local user may connect, but only root and our own user become
+    /// the local administrator, others need a session's ticket.
+    Result<void> listen(const std::string& path);
+    /// A descriptor for a helper that lets people log in (lom-ssh).
+    Result<UniqueFd> door_descriptor();
+
+  private:
+    struct Connection;
+    void accept();
+    Connection& adopt(UniqueFd fd);
+    void drop(std::uint64_t id);
+
+    Context context_;
+    UniqueFd listener_;
+    Loop::Handle accept_watch_;
+    std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+    std::uint64_t next_id_ = 1;
+};
+
+} // namespace lom::control

@@ -1,0 +1,137 @@
+// lomd: the service processor's daemon, on one page. Flags and the configuration file, then the
+// loop. Everything that is configured at run time lives in the tree.
+#include "base/loop.h"
+#include "sp/preflight.h"
+#include "sp/service_processor.h"
+
+#include <CLI/CLI.hpp>
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include <unistd.h>
+
+namespace {
+
+struct Flags {
+    std::string state_dir = "/var/lib/openlom";
+    std::string run_dir = "/run/openlom";
+    std::string listen = "127.0.0.1";
+    std::uint16_t ssh_port = 2222;
+    std::uint16_t https_port = 8443;
+    std::string initial_password_file;
+    bool foreground = false;
+    bool check = false;
+};
+
+/// The folder that holds lom, lom-ssh and lom-media: ours.
+std::string programs_folder() {
+    char path[PATH_MAX] = "";
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    const std::string self(path, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    return self.substr(0, self.rfind('/'));
+}
+
+std::string absolute(const std::string& path) {
+    if (!path.empty() && path[0] == '/')
+        return path;
+    char here[PATH_MAX] = "";
+    return (getcwd(here, sizeof(here)) == nullptr ? "" : std::string(here) + "/") + path;
+}
+
+/// Each session and console is a few descriptors.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/// A fresh daemon in this process's place, with the same arguments: `reset /SP`. All descriptors
+/// close on exec; hosts, images and logins are adopted again.
+[[noreturn]] void start_again(char** argv) {
+    execv("/proc/self/exe", argv);
+    std::perror("lomd: cannot start again");
+    std::_Exit(4);
+}
+
+int run(const Flags& flags, char** argv) {
+    lom::Loop loop;
+    bool again = false;
+    const auto end = [&](int) { loop.stop(); };
+    const auto term = loop.on_signal(SIGTERM, end);
+    const auto interrupt = loop.on_signal(SIGINT, end);
+    lom::Loop::Handle restart_soon;
+
+    auto service = lom::ServiceProcessor::start(
+        loop,
+        {.paths = {absolute(flags.state_dir), absolute(flags.run_dir), programs_folder()},
+         .listen = flags.listen,
+         .ssh_port = flags.ssh_port,
+         .initial_password_file = flags.initial_password_file,
+         .announce_password =
+             [](const std::string& password) {
+                 std::cout << "The first account is root, its password " << password
+                           << "\nIt is shown only now. Change it: set /SP/users/root password\n"
+                           << std::flush;
+             },
+         .restart =
+             [&] {
+                 // Late enough for the answer to reach whoever asked.
+                 restart_soon = loop.after(std::chrono::milliseconds(200), [&] {
+                     again = true;
+                     loop.stop();
+                 });
+             }});
+    if (!service) {
+        std::cerr << "lomd: " << service.fault().message << "\n";
+        return 4;
+    }
+    std::cout << "lomd " LOM_VERSION ": ssh on " << flags.listen << " port "
+              << (*service)->ssh_port() << "\n"
+              << std::flush;
+    if (!flags.foreground && daemon(0, 0) < 0)
+        return 4;
+    loop.run();
+    service->reset();
+    if (again)
+        start_again(argv);
+    return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    Flags flags;
+    CLI::App app("The OpenLOM service processor: an ILOM for QEMU/KVM guests.", "lomd");
+    app.set_version_flag("--version", "lomd " LOM_VERSION);
+    app.set_config("--config", "/etc/openlom/lomd.conf", "Flags as a file: NAME = VALUE");
+    app.add_option("--state-dir", flags.state_dir, "Accounts, settings, disks, logs")
+        ->capture_default_str();
+    app.add_option("--run-dir", flags.run_dir, "Sockets and ports.json")->capture_default_str();
+    app.add_option("--listen", flags.listen, "IP address to listen on")->capture_default_str();
+    app.add_option("--ssh-port", flags.ssh_port, "0: any free port")->capture_default_str();
+    app.add_option("--https-port", flags.https_port,
+                   "Kept for the web door, which is not there yet")
+        ->capture_default_str();
+    app.add_option("--initial-password-file", flags.initial_password_file,
+                   "First password of root; else one is made and printed once");
+    app.add_flag("--foreground", flags.foreground, "Stay on the terminal");
+    app.add_flag("--check", flags.check, "Say what this machine offers and lacks, and exit");
+    CLI11_PARSE(app, argc, argv);
+    std::signal(SIGPIPE, SIG_IGN);
+    umask(0022);
+    if (flags.check)
+        return lom::preflight({absolute(flags.state_dir), flags.listen, flags.ssh_port}, std::cout)
+                   ? 0
+                   : 4;
+    allow_many_descriptors();
+    return run(flags, argv);
+}

@@ -1,0 +1,230 @@
+#include "sp/service/managed_host.h"
+
+#include <algorithm>
+
+namespace lom {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto settle_limit = 10s;
+constexpr auto soon = 500ms;
+constexpr std::uint64_t most_history = 1U << 20U; // of one answer; the log itself keeps more
+
+const char* severity_text(vmm::Severity severity) {
+    switch (severity) {
+    case vmm::Severity::info:
+        return "info";
+    case vmm::Severity::minor:
+        return "minor";
+    case vmm::Severity::major:
+        return "major";
+    case vmm::Severity::critical:
+        return "critical";
+    }
+    return "info";
+}
+
+/// A private key is set in one line, its newlines written as \n.
+[[maybe_unused]] std::string key_text(const std::string& one_line) {
+    std::string text;
+    for (std::size_t i = 0; i < one_line.size(); ++i) {
+        const bool newline = one_line.compare(i, 2, "\\n") == 0;
+        text += newline ? '\n' : one_line[i];
+        i += newline ? 1 : 0;
+    }
+    return text;
+}
+
+kvms::DrivePaths drive_paths(const Paths& paths, const std::string& name) {
+    return {.program = paths.programs + "/lom-media",
+            .folder = paths.host_run(name) + "/media0",
+            .record = paths.host_state(name) + "/media0.json",
+            .log = paths.host_state(name) + "/media0.log",
+            .known_hosts = paths.state_dir + "/known_hosts"};
+}
+
+} // namespace
+
+HostSettings::HostSettings(Settings& store, const std::string& prefix)
+    : storage_mode(store, prefix + "storage/mode", StorageMode::disabled),
+      server_uri(store, prefix + "storage/server_URI", ""),
+      image_username(store, prefix + "storage/username", ""),
+      image_password(store, prefix + "storage/password", ""),
+      image_ssh_key(store, prefix + "storage/ssh_key", ""),
+      escapechars(store, prefix + "console/escapechars", "#."),
+      line_count(store, prefix + "console/line_count", 0),
+      start_from(store, prefix + "console/start_from", HistoryStart::end) {}
+
+ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
+                         const std::string& name)
+    : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
+      drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }) {}
+
+Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
+                                                       Settings& store, Log& events,
+                                                       vmm::HostEnvironment environment,
+                                                       const vmm::HostDefinition& initial) {
+    std::unique_ptr<ManagedHost> managed(new ManagedHost(loop, paths, store, events, initial.name));
+    if (const auto opened = managed->open_parts(paths, std::move(environment), initial); !opened)
+        return opened.fault();
+    return managed;
+}
+
+Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment environment,
+                                     const vmm::HostDefinition& initial) {
+    auto console = kvms::Console::open(
+        loop_, paths.host_state(initial.name) + "/console.log", {},
+        {.input =
+             [this](std::string_view bytes) {
+                 if (host_ && host_->at_ok_prompt())
+                     host_->prompt_input(bytes);
+             },
+         .send_break =
+             [this] {
+                 if (host_)
+                     host_->send_break([](const Result<void>&) {});
+             },
+         .changed = [] {},
+         .trouble =
+             [this](const std::string& text) { events_.append("Host", "Fault", "major", text); }});
+    if (!console)
+        return console.fault();
+    console_ = std::move(*console);
+
+    auto host = vmm::Host::open(
+        loop_, std::move(environment), initial,
+        {.changed = [this] { on_host_changed(); },
+         .event = [this](const vmm::HostEvent& event) { log_event(event); },
+         .prompt_text = [this](std::string_view text) { console_->print(text); },
+         .serial = [this](const std::string& socket) { console_->use_socket(socket); }});
+    if (!host)
+        return host.fault();
+    host_ = std::move(*host);
+    on_host_changed();
+    follow_drive();
+    return {};
+}
+
+void ManagedHost::on_host_changed() {
+    if (host_)
+        console_->divert_input(host_->at_ok_prompt());
+}
+
+void ManagedHost::log_event(const vmm::HostEvent& event) {
+    events_.append("Host", event.severity == vmm::Severity::info ? "Log" : "Fault",
+                   severity_text(event.severity), event.text);
+}
+
+// -- the remote image
+
+void ManagedHost::follow_drive() {
+    soon_.reset();
+    if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
+        return drive_.open(*settings_.server_uri,
+                           {*settings_.image_username, *settings_.image_password,
+                            key_text(*settings_.image_ssh_key)});
+    // The host lets go of the image first; lom-media then fails what it may still read.
+    eject_image();
+    if (drive_.wanted())
+        drive_.close();
+    on_drive_changed();
+}
+
+void ManagedHost::apply_storage_soon() {
+    if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
+        soon_ = loop_.after(soon, [this] { follow_drive(); });
+}
+
+void ManagedHost::apply_storage(std::function<void()> done) {
+    auto waiter = std::make_shared<Waiter>();
+    waiter->done = std::move(done);
+    waiter->limit = loop_.after(settle_limit, [this, weak = std::weak_ptr(waiter)] {
+        if (const auto late = weak.lock()) {
+            std::erase(waiters_, late);
+            late->done();
+        }
+    });
+    waiters_.push_back(waiter);
+    follow_drive();
+}
+
+void ManagedHost::on_drive_changed() {
+    if (!host_)
+        return;
+    const auto& status = drive_.status();
+    if (status.status != last_status_) {
+        if (status.operational() && inserted_)
+            host_->continue_after_io_error(); // reads wait no longer
+        if (status.operational() && !inserted_)
+            insert_image();
+        if (!status.pending() && !(last_status_.empty() && status.status == "disabled"))
+            events_.append("Media", "State", status.operational() ? "info" : "minor",
+                           "Remote image " + *settings_.server_uri + ": " + status.status + "." +
+                               (status.detail.empty() ? "" : " " + status.detail));
+        last_status_ = status.status;
+    }
+    if (status.pending() || (status.operational() && !inserted_ && medium_problem_.empty()))
+        return;
+    for (const auto& waiter : std::exchange(waiters_, {}))
+        waiter->done();
+}
+
+void ManagedHost::insert_image() {
+    medium_problem_.clear();
+    host_->insert_cd(drive_.image_file(), [this](const Result<void>& done) {
+        inserted_ = static_cast<bool>(done);
+        medium_problem_ = done ? "" : done.fault().message;
+        if (!done)
+            events_.append("Media", "Fault", "major", medium_problem_);
+        on_drive_changed();
+    });
+}
+
+void ManagedHost::eject_image() {
+    if (!std::exchange(inserted_, false))
+        return;
+    host_->eject_cd([this](const Result<void>& done) {
+        if (!done)
+            events_.append("Media", "Fault", "minor", done.fault().message);
+    });
+}
+
+std::string ManagedHost::storage_status() const {
+    if (*settings_.storage_mode == StorageMode::disabled)
+        return "disabled";
+    if (settings_.server_uri->empty())
+        return "not configured";
+    if (drive_.status().operational() && !medium_problem_.empty())
+        return "failed";
+    return drive_.status().status;
+}
+
+std::string ManagedHost::storage_detail() const {
+    if (*settings_.storage_mode == StorageMode::remote && settings_.server_uri->empty())
+        return "Set server_URI of the target 'remote'.";
+    return medium_problem_.empty() ? drive_.status().detail : medium_problem_;
+}
+
+// -- console history
+
+Result<std::string> ManagedHost::history() const {
+    const std::uint64_t end = console_->end();
+    std::uint64_t from = console_->start();
+    if (*settings_.start_from == HistoryStart::end)
+        from = console_->offset_of_last_lines(static_cast<std::size_t>(*settings_.line_count));
+    if (end - from > most_history && *settings_.start_from == HistoryStart::end)
+        from = end - most_history;
+    auto text = console_->read(from, most_history);
+    if (!text || *settings_.start_from == HistoryStart::end || *settings_.line_count == 0)
+        return text;
+    std::size_t cut = 0;
+    for (std::int64_t line = 0; line < *settings_.line_count && cut != std::string::npos; ++line) {
+        cut = text->find('\n', cut);
+        cut += cut == std::string::npos ? 0 : 1;
+    }
+    return text->substr(0, cut);
+}
+
+} // namespace lom

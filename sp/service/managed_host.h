@@ -1,0 +1,109 @@
+// One host with everything the service processor adds to it: console, remote image, settings. The
+// glue between vmm, kvms and the tree. Loop thread only.
+#pragma once
+
+#include "base/loop.h"
+#include "kvms/console/console.h"
+#include "kvms/drive/drive.h"
+#include "sp/state/log.h"
+#include "sp/tree/settings.h"
+#include "vmm/host.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lom {
+
+enum class StorageMode { disabled, remote };
+template <>
+struct Names<StorageMode> {
+    static constexpr const char* all[] = {"disabled", "remote"};
+};
+
+enum class HistoryStart { end, beginning };
+template <>
+struct Names<HistoryStart> {
+    static constexpr const char* all[] = {"end", "beginning"};
+};
+
+/// Where things lie; the same for all hosts.
+struct Paths {
+    std::string state_dir; ///< D
+    std::string run_dir;   ///< R
+    std::string programs;  ///< folder of lom, lom-ssh, lom-media
+    std::string host_state(const std::string& host) const { return state_dir + "/hosts/" + host; }
+    std::string host_run(const std::string& host) const { return run_dir + "/hosts/" + host; }
+};
+
+/// Settings below /HOST and /SP/services/kvms that belong to one host.
+struct HostSettings {
+    HostSettings(Settings& store, const std::string& prefix);
+
+    Setting<StorageMode> storage_mode;
+    Setting<std::string> server_uri;
+    Setting<std::string> image_username;
+    Setting<std::string> image_password;
+    Setting<std::string> image_ssh_key;
+    Setting<std::string> escapechars;
+    Setting<std::int64_t> line_count;
+    Setting<HistoryStart> start_from;
+};
+
+class ManagedHost {
+  public:
+    static Result<std::unique_ptr<ManagedHost>> open(Loop& loop, const Paths& paths,
+                                                     Settings& store, Log& events,
+                                                     vmm::HostEnvironment environment,
+                                                     const vmm::HostDefinition& initial);
+
+    vmm::Host& host() { return *host_; }
+    kvms::Console& console() { return *console_; }
+    HostSettings& settings() { return settings_; }
+
+    // -- the remote image
+
+    /// What `status` of host_storage_device says, and the sentence behind it.
+    std::string storage_status() const;
+    std::string storage_detail() const;
+    const kvms::DriveStatus& image() const { return drive_.status(); }
+    /// Follows the settings now; `done` when the status has settled, after 10 s at most.
+    void apply_storage(std::function<void()> done);
+    /// Follows the settings soon: several may change in a row.
+    void apply_storage_soon();
+
+    /// Console history as line_count and start_from ask for it.
+    Result<std::string> history() const;
+
+  private:
+    ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
+                const std::string& name);
+    Result<void> open_parts(const Paths& paths, vmm::HostEnvironment environment,
+                            const vmm::HostDefinition& initial);
+    void follow_drive();
+    void on_drive_changed();
+    void on_host_changed();
+    void insert_image();
+    void eject_image();
+    void log_event(const vmm::HostEvent& event);
+
+    Loop& loop_;
+    Log& events_;
+    HostSettings settings_;
+    kvms::Drive drive_;
+    std::unique_ptr<kvms::Console> console_;
+    std::unique_ptr<vmm::Host> host_;
+    bool inserted_ = false; ///< the host was told to have the image in its drive
+    std::string medium_problem_;
+    std::string last_status_;
+    Loop::Handle soon_;
+    struct Waiter {
+        std::function<void()> done;
+        Loop::Handle limit;
+    };
+    std::vector<std::shared_ptr<Waiter>> waiters_;
+};
+
+} // namespace lom

@@ -1,0 +1,207 @@
+#include "sp/service_processor.h"
+
+#include "base/files.h"
+#include "sp/control/server.h"
+#include "sp/service/ssh_door.h"
+#include "sp/state/accounts.h"
+#include "sp/state/database.h"
+#include "sp/state/log.h"
+#include "sp/state/sessions.h"
+#include "sp/targets/targets.h"
+#include "vmm/kvm_probe.h"
+
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace lom {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto resume_grace = 60s; // for doors that come back after lomd was away
+
+/// Twenty characters of 31 without look-alikes: 99 bits.
+std::string random_password() {
+    constexpr std::string_view letters = "abcdefghjkmnpqrstuvwxyz23456789";
+    std::string password;
+    while (password.size() < 20) {
+        unsigned char byte = 0;
+        if (getrandom(&byte, 1, 0) == 1 && byte < 8 * letters.size())
+            password += letters[byte % letters.size()];
+    }
+    return password;
+}
+
+/// One lomd per state folder; the lock goes with the process, however it ends.
+Result<UniqueFd> lock_state(const std::string& state_dir) {
+    UniqueFd lock(open((state_dir + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!lock)
+        return Fault{FaultKind::internal, "Cannot open " + state_dir + "/lock; is it writable?"};
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) < 0)
+        return Fault{FaultKind::busy, "Another lomd runs on the state folder " + state_dir +
+                                          "; stop it, or give another --state-dir."};
+    return lock;
+}
+
+/// The port that an earlier lomd chose, so that `--ssh-port 0` keeps it over restarts.
+std::uint16_t port_of_last_run(const std::string& path) {
+    const auto text = read_file(path);
+    const std::size_t at = text ? text->find("\"ssh\":") : std::string::npos;
+    if (at == std::string::npos)
+        return 0;
+    return static_cast<std::uint16_t>(std::clamp(std::atoi(text->c_str() + at + 6), 0, 65535));
+}
+
+} // namespace
+
+struct ServiceProcessor::Impl {
+    Impl(Loop& loop_in, ServiceOptions options_in)
+        : loop(loop_in), options(std::move(options_in)) {}
+
+    Result<void> start() {
+        const std::array steps{&Impl::prepare_folders, &Impl::open_state, &Impl::first_account,
+                               &Impl::open_hosts, &Impl::open_doors};
+        for (const auto step : steps)
+            if (const auto done = (this->*step)(); !done)
+                return done.fault();
+        events->append("System", "Log", "info", "The service processor has started.");
+        return {};
+    }
+
+    Result<void> prepare_folders() {
+        for (const std::string& path : {options.paths.state_dir, options.paths.run_dir})
+            if (const auto made = make_directories(path, 0755); !made)
+                return made.fault();
+        chmod(options.paths.state_dir.c_str(), 0711); // QEMU's own user passes through, no more
+        auto locked = lock_state(options.paths.state_dir);
+        if (!locked)
+            return locked.fault();
+        lock = std::move(*locked);
+        return {};
+    }
+
+    Result<void> open_state() {
+        auto opened = Database::open(options.paths.state_dir + "/openlom.db");
+        if (!opened)
+            return opened.fault();
+        database = std::move(*opened);
+        events.emplace(*database, "event");
+        audit.emplace(*database, "audit");
+        accounts.emplace(loop, *database);
+        sessions.emplace(loop, *database, resume_grace);
+        settings.emplace(*database);
+        return {};
+    }
+
+    /// root, with a password of the administrator's or a generated one; never a fixed one.
+    Result<void> first_account() {
+        if (!accounts->list().empty())
+            return {};
+        std::string password = random_password();
+        if (!options.initial_password_file.empty()) {
+            auto given = read_file(options.initial_password_file);
+            if (!given)
+                return given.fault();
+            given->erase(std::find(given->begin(), given->end(), '\n'), given->end());
+            password = *given;
+        }
+        std::optional<Result<void>> created;
+        const Roles roles = *Roles::parse("aucro");
+        accounts->create("root", roles, password, [&](Result<void> r) { created = std::move(r); });
+        (void)loop.run_until([&] { return created.has_value(); }, 30s);
+        if (!created || !*created)
+            return created ? created->fault() : Fault{FaultKind::internal, "Hashing hangs."};
+        if (options.initial_password_file.empty())
+            options.announce_password(password);
+        return {};
+    }
+
+    Result<void> open_hosts() {
+        const auto probe = vmm::probe_kvm();
+        acceleration_reason = std::string(probe.usable ? "KVM: " : "TCG: ") + probe.reason +
+                              (probe.remedy.empty() ? "" : " " + probe.remedy);
+        vmm::HostDefinition definition;
+        definition.name = "host0";
+        definition.nics = {{"net0", ""}};
+        vmm::HostEnvironment environment;
+        environment.dir = options.paths.host_state(definition.name);
+        environment.run_dir = options.paths.host_run(definition.name);
+        environment.acceleration = probe.usable ? vmm::Acceleration::kvm : vmm::Acceleration::tcg;
+        for (const std::string& path : {environment.dir, environment.run_dir})
+            if (const auto made = make_directories(path, 0711); !made)
+                return made.fault();
+        auto opened =
+            ManagedHost::open(loop, options.paths, *database, *events, environment, definition);
+        if (!opened)
+            return opened.fault();
+        host = std::move(*opened);
+        return {};
+    }
+
+    Result<void> open_doors() {
+        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *events, *audit, *host,
+                                 acceleration_reason, options.listen, options.restart}),
+                     [this](const AuditRecord& record) { write_audit(record); });
+        server.emplace(control::Server::Context{
+            loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
+            [] { return std::string("-> "); },
+            [this](const Caller& caller, bool success) {
+                write_audit({caller, "login", success, success ? "" : "wrong name or password"});
+            }});
+        if (const auto listening = server->listen(options.paths.run_dir + "/control.sock");
+            !listening)
+            return listening.fault();
+        const std::string ports = options.paths.run_dir + "/ports.json";
+        ssh.emplace(loop, options.paths, *server);
+        if (const auto listening =
+                ssh->listen(options.listen, options.ssh_port, port_of_last_run(ports));
+            !listening)
+            return listening.fault();
+        return write_file_durably(ports, "{\"ssh\":" + std::to_string(ssh->port()) + "}\n", 0644);
+    }
+
+    void write_audit(const AuditRecord& record) {
+        audit->append("Audit", "Log", record.done ? "info" : "minor",
+                      record.caller.account + " from " + record.caller.source + ": " + record.deed +
+                          (record.done ? "" : ": refused: " + record.reason));
+    }
+
+    Loop& loop;
+    ServiceOptions options;
+    UniqueFd lock;
+    std::unique_ptr<Database> database;
+    std::optional<Log> events;
+    std::optional<Log> audit;
+    std::optional<Accounts> accounts;
+    std::optional<Sessions> sessions;
+    std::optional<SpSettings> settings;
+    std::string acceleration_reason;
+    std::unique_ptr<ManagedHost> host;
+    std::optional<Tree> tree;
+    std::optional<control::Server> server;
+    std::optional<SshDoor> ssh;
+};
+
+ServiceProcessor::ServiceProcessor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServiceProcessor::~ServiceProcessor() = default;
+
+Result<std::unique_ptr<ServiceProcessor>> ServiceProcessor::start(Loop& loop,
+                                                                  ServiceOptions options) {
+    auto impl = std::make_unique<Impl>(loop, std::move(options));
+    if (const auto started = impl->start(); !started)
+        return started.fault();
+    return std::unique_ptr<ServiceProcessor>(new ServiceProcessor(std::move(impl)));
+}
+
+std::uint16_t ServiceProcessor::ssh_port() const { return impl_->ssh->port(); }
+
+} // namespace lom

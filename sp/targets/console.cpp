@@ -1,0 +1,83 @@
+// /HOST/console, also /SP/console: the host's serial console.
+#include "sp/targets/targets.h"
+
+namespace lom {
+
+namespace {
+
+constexpr std::int64_t most_lines = 2048;
+
+Result<void> check_escape(const std::string& text) {
+    if (text.size() < 2 || text.size() > 8)
+        return Fault{FaultKind::invalid_value, "The escape sequence has 2 to 8 characters."};
+    return {};
+}
+
+Result<void> check_lines(std::int64_t lines) {
+    if (lines < 0 || lines > most_lines)
+        return Fault{FaultKind::invalid_value, "The number of lines is 0 (all) to 2048."};
+    return {};
+}
+
+void start_console(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
+    std::uint64_t id = 0;
+    auto fd = host.console().attach({.who = call.caller.account + " (" + call.caller.source + ")",
+                                     .write = true,
+                                     .force = call.force,
+                                     .offset = call.console_offset},
+                                    true, id);
+    if (!fd)
+        return done(fd.fault());
+    VerbOutcome outcome;
+    outcome.stream = "console";
+    outcome.escape = *host.settings().escapechars;
+    outcome.fd = std::move(*fd);
+    done(std::move(outcome));
+}
+
+Target::Ptr history_target(ManagedHost& host) {
+    auto target =
+        Target::make("history", "What the console printed; see line_count and start_from.");
+    target->text([&host] { return host.history(); });
+    return target;
+}
+
+} // namespace
+
+Target::Ptr console_target(const TargetContext& context) {
+    ManagedHost& host = context.host;
+    HostSettings& settings = host.settings();
+    auto target = Target::make("console", "The host's serial console.");
+    target->persistent<std::string>(settings.escapechars,
+                                    {.name = "escapechars",
+                                     .doc = "What to type to leave the console.",
+                                     .write = Role::admin,
+                                     .check = check_escape});
+    target->persistent<std::int64_t>(settings.line_count,
+                                     {.name = "line_count",
+                                      .doc = "Lines of history to show, 0 to 2048; 0: all.",
+                                      .write = Role::console,
+                                      .check = check_lines});
+    target->persistent<HistoryStart>(settings.start_from,
+                                     {.name = "start_from",
+                                      .doc = "Which end of the history line_count counts from.",
+                                      .write = Role::console});
+    target->verb({.name = "start",
+                  .doc = "Connects to the console; -force takes the keyboard from who has it.",
+                  .role = Role::console,
+                  .run = [&host](const VerbCall& call, const std::string&, const Verb::Done& done) {
+                      start_console(host, call, done);
+                  }});
+    target->verb(
+        {.name = "stop",
+         .doc = "Ends everybody's console connection.",
+         .role = Role::console,
+         .run = [&host](const VerbCall& call, const std::string& path, const Verb::Done& done) {
+             host.console().detach_all("stopped by " + call.caller.account);
+             done(VerbOutcome{.message = "Stopping " + path});
+         }});
+    target->child(history_target(host));
+    return target;
+}
+
+} // namespace lom

@@ -1,0 +1,97 @@
+// /SP/services/kvms/host_storage_device: the remote image as the host's USB CD-ROM.
+#include "kvms/media/uri.h"
+#include "sp/targets/targets.h"
+
+namespace lom {
+
+namespace {
+
+Result<void> check_uri(const std::string& uri) {
+    if (uri.empty())
+        return {};
+    const auto parsed = media::parse_image_uri(uri);
+    return parsed ? Result<void>() : parsed.fault();
+}
+
+/// Stores a value that changes what is mounted, and answers when the status has settled.
+template <typename T>
+auto set_and_apply(ManagedHost& host, Setting<T>& setting) {
+    return [&host, &setting](const Caller&, const T& value, const Property::Done& done) {
+        if (const auto stored = setting.set(value); !stored)
+            return done(stored.fault());
+        host.apply_storage([done] { done(SetOutcome{}); });
+    };
+}
+
+Target::Ptr remote_target(ManagedHost& host) {
+    auto target = Target::make("remote", "Where the remote image lies.");
+    HostSettings& settings = host.settings();
+    const Roles role = Role::admin | Role::console;
+    const auto changed = [&host] { host.apply_storage_soon(); };
+    target->shows<std::string>("host_key_fingerprint",
+                               "SSH host key of the image's server, remembered on first use.",
+                               [&host] { return host.image().host_key_fingerprint; });
+    target->persistent<std::string>(settings.image_password,
+                                    {.name = "password",
+                                     .doc = "Password of the account on the image's server.",
+                                     .write = role,
+                                     .secret = true,
+                                     .changed = changed});
+    target->managed<std::string>(
+        {.name = "server_URI",
+         .doc = "sshfs://HOST[:PORT]:/PATH/IMAGE.iso; empty: no image.",
+         .write = role,
+         .get = [&settings] { return *settings.server_uri; },
+         .set =
+             [apply = set_and_apply(host, settings.server_uri)](
+                 const Caller& caller, const std::string& uri, const Property::Done& done) {
+                 if (const auto fine = check_uri(uri); !fine)
+                     return done(fine.fault());
+                 apply(caller, uri, done);
+             }});
+    target->persistent<std::string>(settings.image_ssh_key,
+                                    {.name = "ssh_key",
+                                     .doc = "Private key for the account, in one line: newlines as "
+                                            "\\n.",
+                                     .write = role,
+                                     .secret = true,
+                                     .changed = changed});
+    target->persistent<std::string>(settings.image_username,
+                                    {.name = "username",
+                                     .doc = "Account on the image's server.",
+                                     .write = role,
+                                     .changed = changed});
+    return target;
+}
+
+std::string size_text(std::uint64_t bytes) {
+    if (bytes == 0)
+        return "";
+    return std::to_string((bytes + (1U << 19U)) >> 20U) + " MB";
+}
+
+} // namespace
+
+Target::Ptr host_storage_target(const TargetContext& context) {
+    ManagedHost& host = context.host;
+    auto target =
+        Target::make("host_storage_device", "A remote ISO image as the host's USB CD-ROM.");
+    target->managed<StorageMode>(
+        {.name = "mode",
+         .doc = "remote: the image of the target 'remote' is in the drive.",
+         .write = Role::admin | Role::console,
+         .get = [&host] { return *host.settings().storage_mode; },
+         .set = set_and_apply(host, host.settings().storage_mode)});
+    target->shows<std::string>("size", "Size of the image.",
+                               [&host] { return size_text(host.image().size); });
+    target->shows<std::string>("status", "operational, or why not.",
+                               [&host] { return host.storage_status(); });
+    target->shows<std::string>("status_detail", "The status in a sentence.",
+                               [&host] { return host.storage_detail(); });
+    target->shows<std::string>("volume_id", "Volume id of the image.",
+                               [&host] { return host.image().volume_id; });
+    target->child(remote_target(host));
+    return target;
+}
+
+} // namespace lom

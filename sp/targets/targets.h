@@ -1,0 +1,60 @@
+// The whole tree: one file per branch declares it, targets.cpp puts the branches together.
+#pragma once
+
+#include "base/loop.h"
+#include "sp/service/managed_host.h"
+#include "sp/state/accounts.h"
+#include "sp/state/database.h"
+#include "sp/state/log.h"
+#include "sp/state/sessions.h"
+#include "sp/tree/tree.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lom {
+
+/// Settings of the service processor itself.
+struct SpSettings {
+    explicit SpSettings(Settings& store);
+
+    Setting<std::string> hostname;
+    Setting<std::string> system_identifier;
+    Setting<std::string> system_contact;
+    Setting<std::string> system_location;
+    std::string current_hostname() const; ///< the machine's name unless one is set
+};
+
+/// What the branches work on; everything here outlives the tree.
+struct TargetContext {
+    Loop& loop;
+    SpSettings& sp;
+    Accounts& accounts;
+    Sessions& sessions;
+    Log& events;
+    Log& audit;
+    ManagedHost& host;
+    std::string acceleration_reason; ///< why hosts run on KVM or TCG
+    std::string listen_address;
+    std::function<void()> reset_sp; ///< restarts lomd soon
+};
+
+Target::Ptr build_root(const TargetContext& context);
+
+// -- branches
+Target::Ptr sp_target(const TargetContext& context);
+Target::Ptr users_target(const TargetContext& context);
+Target::Ptr sessions_target(const TargetContext& context);
+Target::Ptr network_target(const TargetContext& context);
+Target::Ptr logs_target(const TargetContext& context);
+Target::Ptr host_storage_target(const TargetContext& context);
+Target::Ptr host_target(const TargetContext& context);
+Target::Ptr console_target(const TargetContext& context);
+Target::Ptr system_target(const TargetContext& context);
+Target::Ptr legacy_system_target(const TargetContext& context);
+/// start, stop and reset of the host, for /System and /SYS.
+void add_power_verbs(Target& target, vmm::Host& host);
+
+} // namespace lom

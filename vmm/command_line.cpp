@@ -1,0 +1,233 @@
+#include "vmm/command_line.h"
+
+#include <algorithm>
+
+namespace lom::vmm {
+
+namespace {
+
+// Fixed slots on the root bus, so that device paths and guest names stay when others come and go.
+constexpr int usb_slot = 4;
+constexpr int first_disk_slot = 8;
+constexpr int first_nic_slot = 16;
+// Devices that are not in the plan's order come after those that are.
+constexpr int unplanned_boot_index = 100;
+
+/// QemuOpts: a comma inside a value is written twice.
+std::string escaped(const std::string& value) {
+    std::string text;
+    for (const char c : value)
+        text += c == ',' ? ",," : std::string(1, c);
+    return text;
+}
+
+/// A two-digit hexadecimal slot, as QEMU's addr= and OpenBoot's @ take it.
+std::string slot_text(int slot) {
+    constexpr const char* digits = "0123456789abcdef";
+    return slot < 16 ? std::string(1, digits[slot])
+                     : std::string{digits[slot / 16], digits[slot % 16]};
+}
+
+int number_of(const std::string& name) {
+    return std::stoi(name.substr(name.find_first_of("0123456789")));
+}
+
+class Builder {
+  public:
+    Builder(const HostDefinition& definition, const HostFiles& files, const Launch& launch)
+        : definition_(definition), files_(files), launch_(launch) {}
+
+    std::vector<std::string> build() {
+        machine();
+        behaviour();
+        sockets();
+        firmware();
+        identity();
+        console_devices();
+        usb();
+        for (const Disk& disk : definition_.disks)
+            add_disk(disk);
+        for (const Nic& nic : definition_.nics)
+            add_nic(nic);
+        return std::move(arguments_);
+    }
+
+  private:
+    void add(std::initializer_list<std::string> arguments) {
+        arguments_.insert(arguments_.end(), arguments);
+    }
+
+    void machine() {
+        const bool pc = definition_.machine == Machine::pc;
+        add({launch_.qemu, "-nodefaults", "-no-user-config", "-name",
+             "guest=" + definition_.name + ",process=openlom-" + definition_.name});
+        // graphics=off: the firmware speaks on the serial port too.
+        add({"-machine", std::string(pc ? "pc" : "q35") + ",graphics=off,vmport=off"});
+        if (launch_.acceleration == Acceleration::kvm)
+            add({"-accel", "kvm", "-cpu", "host"});
+        else
+            add({"-accel", "tcg", "-cpu", "max"});
+        add({"-smp", std::to_string(definition_.processors), "-m",
+             std::to_string(definition_.memory_mib) + "M", "-rtc", "base=utc"});
+    }
+
+    void behaviour() {
+        // Stopped until the medium is in and the ok prompt has let go. A guest that has shut down
+        // stays, so that the reason can be read; the service processor ends it.
+        add({"-S", "-action",
+             std::string("reboot=") + (launch_.trap_reboot ? "shutdown" : "reset") +
+                 ",shutdown=pause,panic=pause,watchdog=reset"});
+        add({"-boot",
+             launch_.plan.firmware_setup ? "strict=on,menu=on,splash-time=60000" : "strict=on"});
+        add({"-sandbox",
+             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});
+        add({"-pidfile", files_.pid()});
+        // Why a machine stopped, written down by QEMU itself: events are lost while nobody listens.
+        add({"-trace", "enable=qemu_system_shutdown_request", "-D", files_.qemu_log()});
+    }
+
+    void sockets() {
+        monitor("mon0", files_.qmp());
+        monitor("mon1", files_.second_qmp());
+        // Output goes to the log alone (.out is /dev/null): a socket that fills up makes QEMU 7.2
+        // write the bytes it tries again to the log twice.
+        add({"-chardev", "pipe,id=serial0,path=" + escaped(files_.serial_pipe()) +
+                             ",logfile=" + escaped(files_.console_log()) + ",logappend=on"});
+        add({"-serial", "chardev:serial0"});
+        add({"-vga", "std", "-display", "none", "-vnc",
+             "unix:" + escaped(files_.vnc()) + ",share=force-shared"});
+    }
+
+    void monitor(const std::string& id, const std::string& path) {
+        add({"-chardev", "socket,id=" + id + ",path=" + escaped(path) + ",server=on,wait=off",
+             "-mon", "chardev=" + id + ",mode=control"});
+    }
+
+    void firmware() {
+        if (definition_.firmware != Firmware::uefi)
+            return;
+        add({"-drive", std::string("if=pflash,unit=0,format=raw,readonly=on,file=") + uefi_code});
+        add({"-drive", "if=pflash,unit=1,format=raw,file=" + escaped(files_.uefi_variables())});
+    }
+
+    void identity() {
+        const Identity& id = definition_.identity;
+        add({"-uuid", id.uuid});
+        smbios("type=0", {{"vendor", "OpenLOM"},
+                          {"version", LOM_VERSION},
+                          {"uefi", definition_.firmware == Firmware::uefi ? "on" : ""}});
+        smbios("type=1", {{"manufacturer", id.manufacturer},
+                          {"product", id.product_name},
+                          {"serial", id.serial_number},
+                          {"sku", id.part_number}});
+        smbios("type=2", {{"manufacturer", id.manufacturer},
+                          {"product", id.product_name},
+                          {"serial", id.serial_number},
+                          {"asset", id.asset_tag}});
+        smbios("type=3", {{"manufacturer", id.manufacturer},
+                          {"serial", id.serial_number},
+                          {"asset", id.asset_tag}});
+    }
+
+    void smbios(std::string text, const std::vector<std::pair<std::string, std::string>>& fields) {
+        for (const auto& [name, value] : fields)
+            if (!value.empty())
+                text += "," + name + "=" + escaped(value);
+        add({"-smbios", text});
+    }
+
+    void console_devices() { add({"-device", "virtio-rng-pci", "-device", "pvpanic-pci"}); }
+
+    void usb() {
+        add({"-device", "qemu-xhci,id=usb,p2=8,p3=8,addr=0x" + slot_text(usb_slot)});
+        add({"-device", "usb-tablet,bus=usb.0", "-device", "usb-kbd,bus=usb.0"});
+        add({"-device", "usb-bot,id=bot0,bus=usb.0"});
+        // rerror=stop: QEMU holds the guest while the image's source is away. An empty tray until
+        // the service processor inserts the medium.
+        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop,bootindex=" +
+                            boot_index({"rcdrom", "cdrom"}, 0)});
+    }
+
+    void add_disk(const Disk& disk) {
+        const std::string node = disk.name + "-image";
+        add({"-blockdev", "driver=qcow2,node-name=" + node +
+                              ",discard=unmap,file.driver=file,"
+                              "file.filename=" +
+                              escaped(files_.disk(disk.name))});
+        std::vector<std::string> aliases{disk.name};
+        if (disk.name == definition_.disks.front().name)
+            aliases.emplace_back("disk");
+        add({"-device", "virtio-blk-pci,id=" + disk.name + ",drive=" + node +
+                            ",serial=" + disk.name + ",addr=0x" +
+                            slot_text(first_disk_slot + number_of(disk.name)) +
+                            ",werror=stop,rerror=stop,bootindex=" +
+                            boot_index(aliases, 10 + number_of(disk.name))});
+    }
+
+    void add_nic(const Nic& nic) {
+        add({"-netdev", "user,id=" + nic.name + "-user"});
+        std::vector<std::string> aliases{nic.name};
+        if (nic.name == definition_.nics.front().name)
+            aliases.emplace_back("net");
+        std::string device = "virtio-net-pci,id=" + nic.name + ",netdev=" + nic.name +
+                             "-user,mac=" + nic.mac + ",addr=0x" +
+                             slot_text(first_nic_slot + number_of(nic.name));
+        // A boot ROM only where this boot may use it: with nothing to boot it would ask for ever.
+        if (planned(aliases))
+            device += ",bootindex=" + boot_index(aliases, 0);
+        else
+            device += ",romfile=";
+        add({"-device", device});
+    }
+
+    std::ptrdiff_t place_in_plan(const std::vector<std::string>& aliases) const {
+        const auto& order = launch_.plan.order;
+        return std::find_first_of(order.begin(), order.end(), aliases.begin(), aliases.end()) -
+               order.begin();
+    }
+
+    bool planned(const std::vector<std::string>& aliases) const {
+        return place_in_plan(aliases) < std::ssize(launch_.plan.order);
+    }
+
+    std::string boot_index(const std::vector<std::string>& aliases, int rank) const {
+        if (planned(aliases))
+            return std::to_string(place_in_plan(aliases));
+        return std::to_string(unplanned_boot_index + rank);
+    }
+
+    const HostDefinition& definition_;
+    const HostFiles& files_;
+    const Launch& launch_;
+    std::vector<std::string> arguments_;
+};
+
+} // namespace
+
+std::vector<std::string> command_line(const HostDefinition& definition, const HostFiles& files,
+                                      const Launch& launch) {
+    return Builder(definition, files, launch).build();
+}
+
+std::vector<BootDevice> boot_devices(const HostDefinition& definition) {
+    const std::string root = "/pci@0,0";
+    const std::string cd = root + "/usb@" + slot_text(usb_slot) + "/storage@1/disk@0,0";
+    std::vector<BootDevice> devices{{"rcdrom", cd}, {"cdrom", cd}};
+    for (const Disk& disk : definition.disks) {
+        const std::string path =
+            root + "/virtio-blk@" + slot_text(first_disk_slot + number_of(disk.name)) + "/disk@0";
+        if (disk.name == definition.disks.front().name)
+            devices.push_back({"disk", path});
+        devices.push_back({disk.name, path});
+    }
+    for (const Nic& nic : definition.nics) {
+        const std::string path =
+            root + "/ethernet@" + slot_text(first_nic_slot + number_of(nic.name));
+        if (nic.name == definition.nics.front().name)
+            devices.push_back({"net", path});
+        devices.push_back({nic.name, path});
+    }
+    return devices;
+}
+
+} // namespace lom::vmm

@@ -1,0 +1,48 @@
+// QEMU's command line, made from the definition alone: pure, so that it can be tested line by line.
+#pragma once
+
+#include "vmm/boot_control.h"
+#include "vmm/definition.h"
+
+#include <string>
+#include <vector>
+
+namespace lom::vmm {
+
+/// Files and sockets of one host, all made from its two folders.
+struct HostFiles {
+    std::string dir;     ///< D/hosts/<name>
+    std::string run_dir; ///< R/hosts/<name>
+    std::string disk(const std::string& name) const { return dir + "/" + name + ".qcow2"; }
+    std::string uefi_variables() const { return dir + "/uefi-vars.fd"; }
+    std::string console_log() const { return dir + "/console.log"; }
+    std::string qemu_log() const { return dir + "/qemu.log"; }
+    std::string definition() const { return dir + "/definition.json"; }
+    std::string boot_state() const { return dir + "/boot.json"; }
+    std::string runtime_record() const { return dir + "/runtime.json"; }
+    std::string pid() const { return run_dir + "/qemu.pid"; }
+    std::string qmp() const { return run_dir + "/qmp.sock"; }
+    std::string second_qmp() const { return run_dir + "/qmp2.sock"; } ///< for tools
+    std::string serial_pipe() const { return run_dir + "/serial"; } ///< QEMU adds .in and .out
+    std::string serial_input() const { return serial_pipe() + ".in"; }
+    std::string serial_output() const { return serial_pipe() + ".out"; }
+    std::string vnc() const { return run_dir + "/vnc.sock"; }
+};
+
+constexpr const char* uefi_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+constexpr const char* uefi_variables_template = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+struct Launch {
+    std::string qemu;
+    Acceleration acceleration = Acceleration::tcg;
+    BootPlan plan;
+    bool trap_reboot = false; ///< a guest reboot stops QEMU and is decided by us
+};
+
+std::vector<std::string> command_line(const HostDefinition& definition, const HostFiles& files,
+                                      const Launch& launch);
+
+/// The devices that OpenBoot can name, with the paths that the command line gives them.
+std::vector<BootDevice> boot_devices(const HostDefinition& definition);
+
+} // namespace lom::vmm

@@ -1,0 +1,189 @@
+#include "vmm/definition.h"
+
+#include <boost/json.hpp>
+
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <thread>
+
+namespace json = boost::json;
+
+namespace lom::vmm {
+
+namespace {
+
+constexpr unsigned most_processors = 64;
+constexpr std::size_t most_disks = 8;
+constexpr std::size_t most_nics = 8;
+constexpr unsigned least_memory_mib = 32;
+constexpr std::uint64_t least_disk = 1U << 20U;
+constexpr std::uint64_t largest_disk = std::uint64_t{64} << 40U;
+constexpr std::size_t longest_text = 64;
+
+Fault invalid(std::string message) { return {FaultKind::invalid_value, std::move(message)}; }
+
+unsigned machine_memory_mib() {
+    struct sysinfo info {};
+    sysinfo(&info);
+    return static_cast<unsigned>(static_cast<std::uint64_t>(info.totalram) * info.mem_unit >> 20U);
+}
+
+/// disk0, net1: a kind and a number below `count`.
+bool is_numbered(const std::string& name, const std::string& kind, std::size_t count) {
+    if (name.size() <= kind.size() || name.size() > kind.size() + 2 ||
+        name.compare(0, kind.size(), kind) != 0)
+        return false;
+    const std::string digits = name.substr(kind.size());
+    return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+           static_cast<std::size_t>(std::stoi(digits)) < count &&
+           (digits.size() == 1 || digits[0] != '0');
+}
+
+bool is_mac(const std::string& text) {
+    if (text.size() != 17)
+        return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool fine =
+            i % 3 == 2 ? text[i] == ':' : std::isxdigit(static_cast<unsigned char>(text[i])) != 0;
+        if (!fine)
+            return false;
+    }
+    // A multicast address cannot be an interface's own.
+    return (std::stoi(text.substr(0, 2), nullptr, 16) & 1) == 0;
+}
+
+Result<void> check_size(const HostDefinition& definition) {
+    const unsigned processors = std::min(most_processors, 4 * std::thread::hardware_concurrency());
+    if (definition.processors < 1 || definition.processors > processors)
+        return invalid("The host can have 1 to " + std::to_string(processors) +
+                       " processors on this machine.");
+    if (definition.memory_mib < least_memory_mib || definition.memory_mib > machine_memory_mib())
+        return invalid("The host can have 32 MB to " + std::to_string(machine_memory_mib()) +
+                       " MB of memory on this machine.");
+    return {};
+}
+
+Result<void> check_disks(const HostDefinition& definition) {
+    std::set<std::string> names;
+    for (const Disk& disk : definition.disks) {
+        if (!is_numbered(disk.name, "disk", most_disks))
+            return invalid("Disks are named disk0 to disk7.");
+        if (disk.size < least_disk || disk.size > largest_disk)
+            return invalid("A disk has 1 MB to 64 TB.");
+        if (!names.insert(disk.name).second)
+            return invalid("There is a " + disk.name + " already.");
+    }
+    return {};
+}
+
+Result<void> check_nics(const HostDefinition& definition) {
+    std::set<std::string> names;
+    for (const Nic& nic : definition.nics) {
+        if (!is_numbered(nic.name, "net", most_nics))
+            return invalid("Network interfaces are named net0 to net7.");
+        if (!is_mac(nic.mac))
+            return invalid("A hardware address is written as 02:00:5e:10:00:01.");
+        if (!names.insert(nic.name).second || !names.insert(nic.mac).second)
+            return invalid("There is a " + nic.name + " or its hardware address already.");
+    }
+    return {};
+}
+
+Result<void> check_identity(const Identity& identity) {
+    for (const std::string* text :
+         {&identity.manufacturer, &identity.product_name, &identity.part_number,
+          &identity.serial_number, &identity.asset_tag}) {
+        const bool printable =
+            std::all_of(text->begin(), text->end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+        if (text->size() > longest_text || !printable)
+            return invalid("The guest can read texts of at most 64 printable ASCII characters.");
+    }
+    return {};
+}
+
+std::string text(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                  : std::string();
+}
+
+std::uint64_t number(const json::object& object, const char* name, std::uint64_t fallback) {
+    const json::value* value = object.if_contains(name);
+    boost::system::error_code error;
+    const auto result = value == nullptr ? fallback : value->to_number<std::uint64_t>(error);
+    return error ? fallback : result;
+}
+
+const json::array& list(const json::object& object, const char* name) {
+    static const json::array none;
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_array() ? value->get_array() : none;
+}
+
+} // namespace
+
+Result<void> check_definition(const HostDefinition& definition) {
+    for (const auto& check : {check_size, check_disks, check_nics})
+        if (const auto fine = check(definition); !fine)
+            return fine;
+    return check_identity(definition.identity);
+}
+
+std::string definition_to_json(const HostDefinition& definition) {
+    json::array disks;
+    for (const Disk& disk : definition.disks)
+        disks.push_back(json::object{{"name", disk.name}, {"size", disk.size}});
+    json::array nics;
+    for (const Nic& nic : definition.nics)
+        nics.push_back(json::object{{"name", nic.name}, {"mac", nic.mac}});
+    const Identity& identity = definition.identity;
+    return json::serialize(
+        json::object{{"name", definition.name},
+                     {"processors", definition.processors},
+                     {"memory_mib", definition.memory_mib},
+                     {"machine", definition.machine == Machine::pc ? "pc" : "q35"},
+                     {"firmware", definition.firmware == Firmware::uefi ? "uefi" : "bios"},
+                     {"disks", std::move(disks)},
+                     {"nics", std::move(nics)},
+                     {"identity", json::object{{"manufacturer", identity.manufacturer},
+                                               {"product_name", identity.product_name},
+                                               {"part_number", identity.part_number},
+                                               {"serial_number", identity.serial_number},
+                                               {"uuid", identity.uuid},
+                                               {"asset_tag", identity.asset_tag}}}});
+}
+
+Result<HostDefinition> definition_from_json(const std::string& text_in) {
+    boost::system::error_code error;
+    const json::value value = json::parse(text_in, error);
+    const json::object* object = error ? nullptr : value.if_object();
+    if (object == nullptr)
+        return Fault{FaultKind::internal, "The host's definition is not readable JSON."};
+    HostDefinition definition;
+    definition.name = text(*object, "name");
+    definition.processors = static_cast<unsigned>(number(*object, "processors", 1));
+    definition.memory_mib = static_cast<unsigned>(number(*object, "memory_mib", 1024));
+    definition.machine = text(*object, "machine") == "pc" ? Machine::pc : Machine::q35;
+    definition.firmware = text(*object, "firmware") == "uefi" ? Firmware::uefi : Firmware::bios;
+    for (const json::value& entry : list(*object, "disks"))
+        if (const json::object* disk = entry.if_object())
+            definition.disks.push_back({text(*disk, "name"), number(*disk, "size", 0)});
+    for (const json::value& entry : list(*object, "nics"))
+        if (const json::object* nic = entry.if_object())
+            definition.nics.push_back({text(*nic, "name"), text(*nic, "mac")});
+    if (const json::value* identity = object->if_contains("identity");
+        identity != nullptr && identity->is_object()) {
+        const json::object& fields = identity->get_object();
+        definition.identity = {text(fields, "manufacturer"), text(fields, "product_name"),
+                               text(fields, "part_number"),  text(fields, "serial_number"),
+                               text(fields, "uuid"),         text(fields, "asset_tag")};
+    }
+    if (const auto fine = check_definition(definition); !fine)
+        return fine.fault();
+    return definition;
+}
+
+} // namespace lom::vmm
