@@ -89,9 +89,10 @@ class Builder {
     void sockets() {
         monitor("mon0", files_.qmp());
         monitor("mon1", files_.second_qmp());
-        add({"-chardev", "socket,id=serial0,path=" + escaped(files_.serial()) +
-                             ",server=on,wait=off,logfile=" + escaped(files_.console_log()) +
-                             ",logappend=on"});
+        // Output goes to the log alone (.out is /dev/null): a socket that fills up makes QEMU 7.2
+        // write the bytes it tries again to the log twice.
+        add({"-chardev", "pipe,id=serial0,path=" + escaped(files_.serial_pipe()) +
+                             ",logfile=" + escaped(files_.console_log()) + ",logappend=on"});
         add({"-serial", "chardev:serial0"});
         add({"-vga", "std", "-display", "none", "-vnc",
              "unix:" + escaped(files_.vnc()) + ",share=force-shared"});
@@ -141,10 +142,18 @@ class Builder {
         add({"-device", "qemu-xhci,id=usb,p2=8,p3=8,addr=0x" + slot_text(usb_slot)});
         add({"-device", "usb-tablet,bus=usb.0", "-device", "usb-kbd,bus=usb.0"});
         add({"-device", "usb-bot,id=bot0,bus=usb.0"});
-        // rerror=stop: QEMU holds the guest while the image's source is away. An empty tray until
-        // the service processor inserts the medium.
+        // A medium that is inserted later is news to the guest (unit attention), which SeaBIOS
+        // takes for a failed read: what is to be booted is there from the start.
+        std::string medium;
+        if (!launch_.cd_image.empty()) {
+            add({"-blockdev", "driver=raw,node-name=cd-image,read-only=on,file.driver=file,"
+                              "file.locking=off,file.filename=" +
+                                  escaped(launch_.cd_image)});
+            medium = ",drive=cd-image";
+        }
+        // rerror=stop: QEMU holds the guest while the image's source is away.
         add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop,bootindex=" +
-                            boot_index({"rcdrom", "cdrom"}, 0)});
+                            boot_index({"rcdrom", "cdrom"}, 0) + medium});
     }
 
     void add_disk(const Disk& disk) {

@@ -152,6 +152,9 @@ struct Host::Impl {
         if (!text) {
             definition = initial;
             complete(definition);
+            for (const Disk& disk : definition.disks)
+                if (const auto made = make_first_disk(disk); !made)
+                    return made;
             return write_file_durably(files.definition(), definition_to_json(definition), 0600);
         }
         auto stored = definition_from_json(*text);
@@ -159,6 +162,27 @@ struct Host::Impl {
             return stored.fault();
         definition = std::move(*stored);
         return {};
+    }
+
+    /// Waits for the tool: once in a host's life, before the loop runs.
+    Result<void> make_first_disk(const Disk& disk) {
+        const auto tool = spawn(disk_tool(disk));
+        if (!tool)
+            return tool.fault();
+        int code = 0;
+        waitpid(tool->pid, &code, 0);
+        return code == 0 ? Result<void>() : disk_fault();
+    }
+
+    SpawnOptions disk_tool(const Disk& disk) const {
+        return {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", files.disk(disk.name),
+                         std::to_string(disk.size)},
+                .stderr_path = files.disk_log()};
+    }
+
+    Fault disk_fault() const {
+        return {FaultKind::unavailable,
+                "The disk cannot be made: " + last_log_line(files.disk_log())};
     }
 
     Result<void> save_boot(const BootState& changed) {
@@ -201,7 +225,7 @@ struct Host::Impl {
             qmp->execute("query-status", "", [this](const Result<QmpFields>& status_now) {
                 if (!status_now)
                     return lose_contact("QEMU did not say how the host is.");
-                observer.serial(files.serial());
+                observer.serial(files.serial_input());
                 take_up(status_now->status);
                 apply_cd();
             });
@@ -211,10 +235,8 @@ struct Host::Impl {
     void take_up(const std::string& state) {
         if (state == "running")
             return set_status(HostStatus::powered_on, "");
-        if (state == "prelaunch") {
-            set_status(HostStatus::openboot_running, "");
-            return boot->enter_prompt();
-        }
+        if (state == "prelaunch")
+            return enter_prompt();
         if (state == "shutdown") {
             const int cause = traced_shutdown_reason(files.qemu_log());
             return on_shutdown(cause == cause_guest_reset      ? "guest-reset"
@@ -253,21 +275,34 @@ struct Host::Impl {
         // The intent first: a lomd that dies right after the fork leaves a trace of it.
         save_runtime_record(files.runtime_record(), {{}, plan.once, true});
         const auto spawned =
-            spawn({.argv = command_line(definition, files,
-                                        {environment.qemu, environment.acceleration, plan, trap}),
+            spawn({.argv = command_line(
+                       definition, files,
+                       {environment.qemu, environment.acceleration, plan, readable_cd(), trap}),
                    .stderr_path = files.qemu_log()});
         if (!spawned)
             return fail_start(spawned.fault());
         process = *spawned;
+        cd_file = readable_cd();
         save_runtime_record(files.runtime_record(), {*process, plan.once, false});
         watch_process();
         connect_qmp(greeting_limit, [this] { on_qmp_ready(); });
     }
 
+    /// The medium for the command line. QEMU refuses to start on a file that it cannot open; the
+    /// host then starts with an empty tray.
+    std::string readable_cd() const {
+        return wanted_cd.empty() || access(wanted_cd.c_str(), R_OK) != 0 ? "" : wanted_cd;
+    }
+
     Result<void> prepare_files() {
-        for (const std::string& path :
-             {files.qmp(), files.second_qmp(), files.serial(), files.vnc()})
+        for (const std::string& path : {files.qmp(), files.second_qmp(), files.serial_input(),
+                                        files.serial_output(), files.vnc()})
             unlink(path.c_str());
+        if (mkfifo(files.serial_input().c_str(), 0600) < 0 ||
+            symlink("/dev/null", files.serial_output().c_str()) < 0)
+            return Fault{FaultKind::internal, "The serial port cannot be made in " +
+                                                  environment.run_dir + ": " +
+                                                  std::strerror(errno)};
         // One machine's log: bounded by starting anew, the last one is kept.
         rename(files.qemu_log().c_str(), (files.qemu_log() + ".1").c_str());
         if (definition.firmware == Firmware::uefi &&
@@ -308,14 +343,15 @@ struct Host::Impl {
     }
 
     void on_qmp_ready() {
-        observer.serial(files.serial());
-        apply_cd([this](const Result<void>&) {
+        observer.serial(files.serial_input());
+        apply_cd([this](const Result<void>& inserted) {
             if (!qmp)
                 return;
+            if (!inserted)
+                event(Severity::major, inserted.fault().message);
             if (running_plan.stop_at_ok) {
-                set_status(HostStatus::openboot_running, "");
                 answer_start({});
-                return boot->enter_prompt();
+                return enter_prompt();
             }
             qmp->execute("cont", "", [this](const Result<QmpFields>& done) {
                 if (!done)
@@ -324,6 +360,12 @@ struct Host::Impl {
                 answer_start({});
             });
         });
+    }
+
+    void enter_prompt() {
+        set_status(HostStatus::openboot_running, "");
+        boot->enter_prompt(); // may act at once on what was typed ahead
+        observer.changed();
     }
 
     /// QEMU lives but its monitor went away or talks nonsense.
@@ -614,6 +656,9 @@ struct Host::Impl {
     }
 
     void finish_eject(const Done& done) {
+        if (qmp) // the node of the command line; it is not there when the medium came later
+            qmp->execute("blockdev-del", R"({"node-name":"cd-image"})",
+                         [](const Result<QmpFields>&) {});
         continue_after_io_error(); // the guest now reads an empty drive, at once
         done({});
     }
@@ -637,19 +682,15 @@ struct Host::Impl {
     }
 
     void create_disk(const Disk& disk, const HostDefinition& wanted, Done done) {
-        const std::string log = environment.dir + "/qemu-img.log";
-        unlink(log.c_str());
-        const std::string file = files.disk(disk.name);
-        const auto tool = spawn(
-            {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", file, std::to_string(disk.size)},
-             .stderr_path = log});
+        unlink(files.disk_log().c_str());
+        const auto tool = spawn(disk_tool(disk));
         if (!tool)
             return done(tool.fault());
-        disk_watch = loop.on_exit(tool->pid, [this, wanted, done, log, file](int code) {
+        disk_watch = loop.on_exit(tool->pid, [this, wanted, done, name = disk.name](int code) {
             if (code == 0)
                 return done(adopt_definition(wanted));
-            unlink(file.c_str());
-            done(Fault{FaultKind::unavailable, "The disk cannot be made: " + last_log_line(log)});
+            unlink(files.disk(name).c_str());
+            done(disk_fault());
         });
     }
 

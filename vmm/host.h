@@ -52,8 +52,8 @@ struct HostObserver {
     std::function<void()> changed; ///< anything that show would print
     std::function<void(const HostEvent&)> event;
     std::function<void(std::string_view)> prompt_text; ///< what OpenBoot prints on the console
-    /// The serial socket to use from now on (QEMU started or adopted); empty: there is none.
-    std::function<void(const std::string& socket)> serial;
+    /// Where input for the serial port goes from now on (QEMU started or adopted); empty: nowhere.
+    std::function<void(const std::string& path)> serial;
 };
 
 class Host {

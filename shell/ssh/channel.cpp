@@ -23,10 +23,6 @@ namespace {
 constexpr std::size_t block = 32U << 10U;
 constexpr std::size_t most_unread = 4U << 20U; ///< libssh's window is 1.25 MiB
 constexpr int control_fd = 3;
-constexpr int run_dir_fd = 4;
-constexpr int program_folder_fd = 5;
-
-std::string through(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 void make_non_blocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -110,14 +106,13 @@ void Channel::resize(int columns, int rows) {
 
 Result<void> Channel::start(const LomPlace& place, UniqueFd control, const std::string& command) {
     SpawnOptions options;
-    options.argv = {through(program_folder_fd) + "/" + place.program_name, "--run-dir",
-                    through(run_dir_fd), "--control-fd", std::to_string(control_fd)};
+    options.argv = {"lom", "--run-dir", ".", "--control-fd", std::to_string(control_fd)};
     if (!command.empty())
         options.argv.insert(options.argv.end(), {"--command", command});
     options.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
-    options.fds = {{control.get(), control_fd},
-                   {place.run_dir, run_dir_fd},
-                   {place.program_folder, program_folder_fd}};
+    options.fds = {{control.get(), control_fd}};
+    options.program_folder = place.program_folder;
+    options.working_folder = place.run_dir;
     std::vector<UniqueFd> theirs;
     if (auto opened = has_terminal_ ? open_terminal(options, theirs) : open_pipes(options, theirs);
         !opened)

@@ -122,9 +122,9 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
 void ManagedHost::follow_drive() {
     soon_.reset();
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
-        return drive_.open(
-            *settings_.server_uri,
-            {*settings_.image_username, *settings_.image_password, *settings_.image_ssh_key});
+        return drive_.open(*settings_.server_uri,
+                           {*settings_.image_username, *settings_.image_password,
+                            key_text(*settings_.image_ssh_key)});
     // The host lets go of the image first; lom-media then fails what it may still read.
     eject_image();
     if (drive_.wanted())
