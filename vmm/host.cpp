@@ -152,6 +152,9 @@ struct Host::Impl {
         if (!text) {
             definition = initial;
             complete(definition);
+            for (const Disk& disk : definition.disks)
+                if (const auto made = make_first_disk(disk); !made)
+                    return made;
             return write_file_durably(files.definition(), definition_to_json(definition), 0600);
         }
         auto stored = definition_from_json(*text);
@@ -159,6 +162,27 @@ struct Host::Impl {
             return stored.fault();
         definition = std::move(*stored);
         return {};
+    }
+
+    /// Waits for the tool: once in a host's life, before the loop runs.
+    Result<void> make_first_disk(const Disk& disk) {
+        const auto tool = spawn(disk_tool(disk));
+        if (!tool)
+            return tool.fault();
+        int code = 0;
+        waitpid(tool->pid, &code, 0);
+        return code == 0 ? Result<void>() : disk_fault();
+    }
+
+    SpawnOptions disk_tool(const Disk& disk) const {
+        return {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", files.disk(disk.name),
+                         std::to_string(disk.size)},
+                .stderr_path = files.disk_log()};
+    }
+
+    Fault disk_fault() const {
+        return {FaultKind::unavailable,
+                "The disk cannot be made: " + last_log_line(files.disk_log())};
     }
 
     Result<void> save_boot(const BootState& changed) {
@@ -211,9 +235,8 @@ struct Host::Impl {
     void take_up(const std::string& state) {
         if (state == "running")
             return set_status(HostStatus::powered_on, "");
-        if (state == "prelaunch") {
-            return show_prompt();
-        }
+        if (state == "prelaunch")
+            return enter_prompt();
         if (state == "shutdown") {
             const int cause = traced_shutdown_reason(files.qemu_log());
             return on_shutdown(cause == cause_guest_reset      ? "guest-reset"
@@ -252,15 +275,23 @@ struct Host::Impl {
         // The intent first: a lomd that dies right after the fork leaves a trace of it.
         save_runtime_record(files.runtime_record(), {{}, plan.once, true});
         const auto spawned =
-            spawn({.argv = command_line(definition, files,
-                                        {environment.qemu, environment.acceleration, plan, trap}),
+            spawn({.argv = command_line(
+                       definition, files,
+                       {environment.qemu, environment.acceleration, plan, readable_cd(), trap}),
                    .stderr_path = files.qemu_log()});
         if (!spawned)
             return fail_start(spawned.fault());
         process = *spawned;
+        cd_file = readable_cd();
         save_runtime_record(files.runtime_record(), {*process, plan.once, false});
         watch_process();
         connect_qmp(greeting_limit, [this] { on_qmp_ready(); });
+    }
+
+    /// The medium for the command line. QEMU refuses to start on a file that it cannot open; the
+    /// host then starts with an empty tray.
+    std::string readable_cd() const {
+        return wanted_cd.empty() || access(wanted_cd.c_str(), R_OK) != 0 ? "" : wanted_cd;
     }
 
     Result<void> prepare_files() {
@@ -288,7 +319,6 @@ struct Host::Impl {
     void fail_start(const Fault& fault) {
         unlink(files.runtime_record().c_str());
         process.reset();
-        boot->leave_prompt();
         set_status(HostStatus::powered_off, fault.message);
         event(Severity::critical, "The host cannot start: " + fault.message);
         answer_start(fault);
@@ -314,12 +344,14 @@ struct Host::Impl {
 
     void on_qmp_ready() {
         observer.serial(files.serial_input());
-        apply_cd([this](const Result<void>&) {
+        apply_cd([this](const Result<void>& inserted) {
             if (!qmp)
                 return;
+            if (!inserted)
+                event(Severity::major, inserted.fault().message);
             if (running_plan.stop_at_ok) {
                 answer_start({});
-                return show_prompt();
+                return enter_prompt();
             }
             qmp->execute("cont", "", [this](const Result<QmpFields>& done) {
                 if (!done)
@@ -330,10 +362,10 @@ struct Host::Impl {
         });
     }
 
-    void show_prompt() {
+    void enter_prompt() {
         set_status(HostStatus::openboot_running, "");
-        boot->enter_prompt();
-        observer.changed(); // the console's input is the prompt's from here on
+        boot->enter_prompt(); // may act at once on what was typed ahead
+        observer.changed();
     }
 
     /// QEMU lives but its monitor went away or talks nonsense.
@@ -624,6 +656,9 @@ struct Host::Impl {
     }
 
     void finish_eject(const Done& done) {
+        if (qmp) // the node of the command line; it is not there when the medium came later
+            qmp->execute("blockdev-del", R"({"node-name":"cd-image"})",
+                         [](const Result<QmpFields>&) {});
         continue_after_io_error(); // the guest now reads an empty drive, at once
         done({});
     }
@@ -647,19 +682,15 @@ struct Host::Impl {
     }
 
     void create_disk(const Disk& disk, const HostDefinition& wanted, Done done) {
-        const std::string log = environment.dir + "/qemu-img.log";
-        unlink(log.c_str());
-        const std::string file = files.disk(disk.name);
-        const auto tool = spawn(
-            {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", file, std::to_string(disk.size)},
-             .stderr_path = log});
+        unlink(files.disk_log().c_str());
+        const auto tool = spawn(disk_tool(disk));
         if (!tool)
             return done(tool.fault());
-        disk_watch = loop.on_exit(tool->pid, [this, wanted, done, log, file](int code) {
+        disk_watch = loop.on_exit(tool->pid, [this, wanted, done, name = disk.name](int code) {
             if (code == 0)
                 return done(adopt_definition(wanted));
-            unlink(file.c_str());
-            done(Fault{FaultKind::unavailable, "The disk cannot be made: " + last_log_line(log)});
+            unlink(files.disk(name).c_str());
+            done(disk_fault());
         });
     }
 
@@ -754,7 +785,9 @@ void Host::eject_cd(Done done) { impl_->eject_cd(std::move(done)); }
 bool Host::cd_inserted() const { return !impl_->cd_file.empty() && !impl_->tray_open; }
 void Host::continue_after_io_error() { impl_->continue_after_io_error(); }
 BootControl& Host::boot() { return *impl_->boot; }
-bool Host::at_ok_prompt() const { return impl_->boot->at_prompt(); }
+bool Host::at_ok_prompt() const {
+    return impl_->boot->at_prompt() && impl_->status == HostStatus::openboot_running;
+}
 void Host::prompt_input(std::string_view bytes) { impl_->boot->input(bytes); }
 
 } // namespace lom::vmm
