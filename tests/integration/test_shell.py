@@ -198,10 +198,13 @@ def test_long_output_pauses(sp):
 
 def test_window_follows_the_client(sp):
     person = sp.terminal(size=(60, 100))
+    say(person, "show /SP")
     person.setwinsize(8, 100)
-    time.sleep(0.5)  # the change has no acknowledgement
-    person.send("show /SP\r")
-    person.expect("Paused: press any key")
+
+    def pauses():  # the change has no acknowledgement of its own
+        person.send("show /SP\r")
+        return person.expect(["Paused: press any key", PROMPT]) == 0
+    wait_until(pauses, 10, "the shell sees the new height")
     person.close()
 
 
@@ -457,7 +460,6 @@ def test_a_person_survives_kill_minus_nine(own_sp):
     sp.kill9()
     console.expect_exact("The service processor is restarting...")
     sp.start()
-    time.sleep(1)  # the console comes back by itself; the escape must still work
     console.send("#.")
     console.expect_exact("Serial console stopped.\r\n\r\n-> ")
     assert "SP firmware" in say(console, "version")
