@@ -142,10 +142,18 @@ class Builder {
         add({"-device", "qemu-xhci,id=usb,p2=8,p3=8,addr=0x" + slot_text(usb_slot)});
         add({"-device", "usb-tablet,bus=usb.0", "-device", "usb-kbd,bus=usb.0"});
         add({"-device", "usb-bot,id=bot0,bus=usb.0"});
-        // rerror=stop: QEMU holds the guest while the image's source is away. An empty tray until
-        // the service processor inserts the medium.
+        // A medium that is inserted later is news to the guest (unit attention), which SeaBIOS
+        // takes for a failed read: what is to be booted is there from the start.
+        std::string medium;
+        if (!launch_.cd_image.empty()) {
+            add({"-blockdev", "driver=raw,node-name=cd-image,read-only=on,file.driver=file,"
+                              "file.locking=off,file.filename=" +
+                                  escaped(launch_.cd_image)});
+            medium = ",drive=cd-image";
+        }
+        // rerror=stop: QEMU holds the guest while the image's source is away.
         add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop,bootindex=" +
-                            boot_index({"rcdrom", "cdrom"}, 0)});
+                            boot_index({"rcdrom", "cdrom"}, 0) + medium});
     }
 
     void add_disk(const Disk& disk) {

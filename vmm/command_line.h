@@ -17,13 +17,14 @@ struct HostFiles {
     std::string uefi_variables() const { return dir + "/uefi-vars.fd"; }
     std::string console_log() const { return dir + "/console.log"; }
     std::string qemu_log() const { return dir + "/qemu.log"; }
+    std::string disk_log() const { return dir + "/qemu-img.log"; }
     std::string definition() const { return dir + "/definition.json"; }
     std::string boot_state() const { return dir + "/boot.json"; }
     std::string runtime_record() const { return dir + "/runtime.json"; }
     std::string pid() const { return run_dir + "/qemu.pid"; }
     std::string qmp() const { return run_dir + "/qmp.sock"; }
     std::string second_qmp() const { return run_dir + "/qmp2.sock"; } ///< for tools
-    std::string serial_pipe() const { return run_dir + "/serial"; } ///< QEMU adds .in and .out
+    std::string serial_pipe() const { return run_dir + "/serial"; }   ///< QEMU adds .in and .out
     std::string serial_input() const { return serial_pipe() + ".in"; }
     std::string serial_output() const { return serial_pipe() + ".out"; }
     std::string vnc() const { return run_dir + "/vnc.sock"; }
@@ -36,6 +37,7 @@ struct Launch {
     std::string qemu;
     Acceleration acceleration = Acceleration::tcg;
     BootPlan plan;
+    std::string cd_image;     ///< in the drive from the start; empty: an empty tray
     bool trap_reboot = false; ///< a guest reboot stops QEMU and is decided by us
 };
 

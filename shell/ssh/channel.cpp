@@ -203,8 +203,11 @@ void Channel::pump(bool may_send) {
         reap();
     if (closed_ || !started())
         return;
-    take_input();
-    write_input();
+    // Until lom's side is full or libssh's buffer is empty: nothing would wake us for what stays.
+    do {
+        take_input();
+        write_input();
+    } while (to_lom_.empty() && ssh_channel_poll(channel_, 0) > 0);
     for (Output& output : outputs_) {
         if (may_send)
             send_output(output);
@@ -275,14 +278,15 @@ void Channel::write_input() {
         end_input();
 }
 
-// A pipe ends by closing it. A terminal ends by Ctrl-D, but not while it is raw: on a host's
-// console the guest would get it.
+// A pipe ends by closing it. A terminal ends by Ctrl-D, once lom reads a line of its own: on a
+// host's console (raw) the guest would get it, and between two commands it would be lost. Tried
+// again whenever lom has printed something.
 void Channel::end_input() {
     if (input_ended_ || !to_lom_.empty())
         return;
     if (has_terminal_) {
         termios mode{};
-        if (tcgetattr(terminal_.get(), &mode) < 0 || (mode.c_lflag & ISIG) == 0)
+        if (tcgetattr(terminal_.get(), &mode) < 0 || (mode.c_lflag & (ISIG | ICANON)) != ISIG)
             return;
         constexpr char control_d = 4;
         (void)!::write(terminal_.get(), &control_d, 1);
