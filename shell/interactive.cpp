@@ -204,7 +204,8 @@ struct InteractiveTerminal::Impl {
             if (quit_output)
                 return;
             rows_used += rows;
-            if (!write_all(terminal_out, line) && input.take_interrupt())
+            if (!write_all(terminal_out, line, &Input::interrupt_pending) ||
+                Input::take_interrupt())
                 quit_output = true;
             text.remove_prefix(end);
         }
