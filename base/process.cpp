@@ -83,12 +83,20 @@ std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
         dup2(log, STDERR_FILENO);
         dup2(log, STDOUT_FILENO);
     }
+    // Out of the way of the numbers that place_fds() fills and closes.
+    const int program_folder = fcntl(options.program_folder, F_DUPFD_CLOEXEC, 64);
+    const int working_folder = fcntl(options.working_folder, F_DUPFD_CLOEXEC, 64);
     place_fds(options, report);
     if (options.controlling_terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
         report_and_die(report);
-    if (chdir(options.working_dir.c_str()) < 0 || !drop_privileges(options))
+    const int changed =
+        working_folder >= 0 ? fchdir(working_folder) : chdir(options.working_dir.c_str());
+    if (changed < 0 || !drop_privileges(options))
         report_and_die(report);
-    execvpe(argv[0], argv, envp);
+    if (program_folder >= 0)
+        execveat(program_folder, argv[0], argv, envp, 0);
+    else
+        execvpe(argv[0], argv, envp);
     report_and_die(report);
 }
 

@@ -26,6 +26,10 @@ struct SpawnOptions {
     std::vector<std::string> environment; ///< NAME=VALUE, all there is; empty: ours
     bool no_new_privs = true;
     std::string working_dir = "/";
+    /// Folders as descriptors, which reach what lies in them though the child's user may not pass
+    /// through the folders above: argv[0] is a name in the first, the second is the working folder.
+    int program_folder = -1;
+    int working_folder = -1;
 };
 
 /// A process that can be told from a later one with the same pid.

@@ -44,6 +44,8 @@ Input::Input(int fd, RemoteTree& tree, bool signals) : fd_(fd), tree_(tree) {
     install(SIGQUIT, SIG_IGN);
 }
 
+bool Input::interrupt_pending() { return interrupt_seen != 0; }
+
 bool Input::take_interrupt() {
     const bool seen = interrupt_seen != 0;
     interrupt_seen = 0;
@@ -86,17 +88,27 @@ Input::Event Input::refill() {
         return Event::recovered;
     if (count <= 0)
         return Event::end;
-    ahead_.assign(buffer.data(), static_cast<std::size_t>(count));
+    put_back(std::string(buffer.data(), static_cast<std::size_t>(count)));
     return Event::byte;
 }
 
 Input::Event Input::next(char& byte) {
-    if (ahead_.empty())
+    if (used_ == ahead_.size())
         if (const Event event = refill(); event != Event::byte)
             return event;
-    byte = ahead_.front();
-    ahead_.erase(0, 1);
+    byte = ahead_[used_++];
     return Event::byte;
+}
+
+std::string Input::take_ahead() {
+    std::string rest = ahead_.substr(used_);
+    put_back({});
+    return rest;
+}
+
+void Input::put_back(std::string bytes) {
+    ahead_ = std::move(bytes);
+    used_ = 0;
 }
 
 std::optional<std::string> Input::line(std::size_t limit) {

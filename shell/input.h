@@ -33,9 +33,12 @@ class Input {
     std::optional<std::string> line(std::size_t limit);
 
     int fd() const { return fd_; }
-    std::string& ahead() { return ahead_; } ///< read and not yet used
-    /// Whether Ctrl-C came since the last call.
-    bool take_interrupt();
+    /// What was read and not yet used, for a console; what that leaves is put back.
+    std::string take_ahead();
+    void put_back(std::string bytes);
+    /// Whether Ctrl-C came; taking it forgets it.
+    static bool interrupt_pending();
+    static bool take_interrupt();
 
   private:
     Event wait();
@@ -44,6 +47,7 @@ class Input {
     int fd_;
     RemoteTree& tree_;
     std::string ahead_;
+    std::size_t used_ = 0; ///< of ahead_
     bool after_cr_ = false;
 };
 

@@ -53,7 +53,7 @@ class TerminalMode {
     bool valid_ = false;
 };
 
-void without_echo(termios& mode) { mode.c_lflag &= ~static_cast<tcflag_t>(ECHO); }
+void line_by_hand(termios& mode) { mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON); }
 void key_by_key(termios& mode) { mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON | ISIG); }
 void raw(termios& mode) { cfmakeraw(&mode); }
 
@@ -155,10 +155,13 @@ struct InteractiveTerminal::Impl {
         if (found.candidates.size() == 1)
             after += found.candidates.front().tail;
         if (after != before) {
-            el_deletestr(editor, static_cast<int>(columns(before)));
-            if (el_insertstr(editor, after.c_str()) < 0)
+            // Only what differs, so that the typed part stays where it is on the screen.
+            const bool grows = after.starts_with(before);
+            if (!grows)
+                el_deletestr(editor, static_cast<int>(columns(before)));
+            if (el_insertstr(editor, after.c_str() + (grows ? before.size() : 0)) < 0)
                 return CC_ERROR;
-            tab_line.clear();
+            tab_line = line.substr(0, found.begin) + after; // the next Tab lists
             return CC_REFRESH;
         }
         if (std::exchange(tab_line, line) != line)
@@ -201,23 +204,50 @@ struct InteractiveTerminal::Impl {
             if (quit_output)
                 return;
             rows_used += rows;
-            if (!write_all(terminal_out, line) && input.take_interrupt())
+            if (!write_all(terminal_out, line, &Input::interrupt_pending) ||
+                Input::take_interrupt())
                 quit_output = true;
             text.remove_prefix(end);
         }
     }
 
+    // -- answers
+
+    // Echoes by itself: the kernel's line mode would swallow what was typed ahead for libedit.
     std::optional<std::string> answer(const std::string& question, bool echo) {
+        const TerminalMode mode(line_by_hand);
+        const auto show = [echo](std::string_view text) {
+            (void)write_all(terminal_out, echo ? text : std::string_view());
+        };
         (void)write_all(terminal_out, question);
-        const bool typed_ahead = !input.ahead().empty();
-        auto line = input.line(longest_line);
-        // The terminal echoes only what it reads in its own line mode.
-        if (echo && typed_ahead)
-            (void)write_all(terminal_out, line.value_or("") + "\n");
-        else if (!echo || !line)
-            (void)write_all(terminal_out, "\n");
         rows_used = 0;
-        return line;
+        std::string line;
+        for (;;) {
+            constexpr char control_d = 4;
+            constexpr char control_u = 21;
+            char byte = 0;
+            const Input::Event event = input.next(byte);
+            if (event == Input::Event::resized || event == Input::Event::recovered)
+                continue;
+            const bool ends = event != Input::Event::byte || (byte == control_d && line.empty());
+            if (ends || byte == '\r' || byte == '\n') {
+                (void)write_all(terminal_out, "\n");
+                return ends ? std::nullopt : std::optional(line);
+            }
+            if (byte == '\b' || byte == '\x7f' || byte == control_u) {
+                for (bool again = !line.empty(); again;
+                     again = byte == control_u && !line.empty()) {
+                    while (line.size() > 1 && (static_cast<unsigned char>(line.back()) & 0xc0U) ==
+                                                  0x80) // the rest of a UTF-8 character
+                        line.pop_back();
+                    line.pop_back();
+                    show("\b \b");
+                }
+            } else if (static_cast<unsigned char>(byte) >= ' ' && line.size() < longest_line) {
+                line += byte;
+                show({&byte, 1});
+            }
+        }
     }
 };
 
@@ -238,7 +268,8 @@ InteractiveTerminal::InteractiveTerminal(Input& input, RemoteTree& tree,
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_HIST, history, impl_->history_lines);
     el_wset(editor, EL_GETCFN, &Impl::next_key);
-    el_set(editor, EL_ADDFN, "lom-complete", "Completes the word at the cursor", &Impl::on_tab);
+    // The wide form, because the narrow one copies the names and never frees them.
+    el_wset(editor, EL_ADDFN, L"lom-complete", L"Completes the word at the cursor", &Impl::on_tab);
     constexpr std::pair<const char*, const char*> keys[] = {
         {"^I", "lom-complete"},          {"^R", "em-inc-search-prev"},
         {"^W", "ed-delete-prev-word"},   {"\\e[1;5D", "ed-prev-word"},
@@ -296,7 +327,6 @@ std::optional<std::string> InteractiveTerminal::ask(const std::string& question)
 }
 
 std::optional<std::string> InteractiveTerminal::ask_secret(const std::string& question) {
-    const TerminalMode mode(without_echo);
     return impl_->answer(question, false);
 }
 
@@ -311,8 +341,11 @@ std::size_t InteractiveTerminal::width() const { return window().ws_col; }
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {
     const TerminalMode mode(raw);
-    return ConsoleSession(tree, request, {terminal_in, terminal_out, &impl_->input.ahead(), "\r\n"})
-        .run(std::move(reply));
+    std::string ahead = impl_->input.take_ahead();
+    const auto ended = ConsoleSession(tree, request, {terminal_in, terminal_out, &ahead, "\r\n"})
+                           .run(std::move(reply));
+    impl_->input.put_back(std::move(ahead));
+    return ended;
 }
 
 } // namespace lom::shell

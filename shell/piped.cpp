@@ -24,8 +24,11 @@ std::optional<std::string> PipedTerminal::ask_secret(const std::string& question
 
 Result<void> PipedTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                         control::RunReply reply) {
-    return ConsoleSession(tree, request, {input_.fd(), output_, &input_.ahead(), "\n"})
-        .run(std::move(reply));
+    std::string ahead = input_.take_ahead();
+    const auto ended =
+        ConsoleSession(tree, request, {input_.fd(), output_, &ahead, "\n"}).run(std::move(reply));
+    input_.put_back(std::move(ahead));
+    return ended;
 }
 
 } // namespace lom::shell

@@ -131,6 +131,7 @@ struct ServiceProcessor::Impl {
                               (probe.remedy.empty() ? "" : " " + probe.remedy);
         vmm::HostDefinition definition;
         definition.name = "host0";
+        definition.disks = {{"disk0", std::uint64_t{16} << 30U}}; // grows with what is written
         definition.nics = {{"net0", ""}};
         vmm::HostEnvironment environment;
         environment.dir = options.paths.host_state(definition.name);

@@ -3,50 +3,24 @@
 #pragma once
 
 #include "base/result.h"
-#include "vmm/definition.h"
+#include "vmm/boot_state.h"
+#include "vmm/line_editor.h"
+#include "vmm/openboot.h"
 
 #include <chrono>
+#include <deque>
 #include <functional>
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace lom::vmm {
 
-/// A device that OpenBoot can name: alias, device path, what it is.
-struct BootDevice {
-    std::string alias; ///< disk, disk1, cdrom, rcdrom, net
-    std::string path;  ///< /pci@0,0/usb@4/storage@1/disk@0,0
-};
-
-/// How one boot goes. `order` holds aliases, tried first to last.
-struct BootPlan {
-    bool stop_at_ok = false;
-    std::vector<std::string> order;
-    bool firmware_setup = false; ///< boot_device=bios
-    std::string args;            ///< `boot DEVICE ARGS`, shown only
-    bool once = false;           ///< true: the boot after this one is decided anew
-};
-
-/// Persistent part; kept in D/hosts/<name>/boot.json.
-struct BootState {
-    std::map<std::string, std::string> nvram; ///< only variables that differ from their default
-    std::string script;                       ///< /HOST/bootmode script
-    bool reset_nvram = false;                 ///< /HOST/bootmode state
-    std::optional<std::chrono::system_clock::time_point> expires; ///< of state, 10 minutes
-    std::string config;
-    std::string boot_device = "default";      ///< x86 one-time device
-};
-std::string boot_state_to_json(const BootState& state);
-Result<BootState> boot_state_from_json(const std::string& text);
-
 class BootControl {
   public:
     using Save = std::function<Result<void>(const BootState&)>;
     using Now = std::function<std::chrono::system_clock::time_point()>;
-    /// What the prompt asks its host to do.
+    /// What the prompt asks its host to do; each may call back into BootControl.
     struct Actions {
         std::function<void(const BootPlan&)> boot;
         std::function<void()> reset_all;
@@ -57,37 +31,57 @@ class BootControl {
     BootControl(BootState state, Save save, Now now, Actions actions);
     /// Devices as defined now: tells devalias, show-devs, boot. Called when the definition changes.
     void set_machine(const HostDefinition& definition, std::vector<BootDevice> devices);
+    /// Whether the CD drive holds a medium: `boot cdrom` says so if not. Believed true until told.
+    void set_medium(bool present);
 
     // -- the tree's properties; setters are durable when they return
     const BootState& state() const; ///< expired settings are already gone
-    Result<void> set_script(const std::string& script); ///< up to 1000 bytes
+    Result<void> set_script(const std::string& script);
     Result<void> set_reset_nvram(bool reset);
-    Result<void> set_config(const std::string& config);
-    Result<void> set_boot_device(const std::string& device);
+    Result<void> set_boot_device(const std::string& device); ///< one of boot_device_choices
 
-    /// Decides a boot that begins now and consumes what applies once (script, state, boot_device).
-    /// Prints what the script's commands print.
+    /// Decides a boot that begins now and consumes what applies once: script and state, and
+    /// boot_device unless the boot stops at ok, where a plain `boot` or the next boot honours it.
+    /// Prints what the script's commands print. One save; when that fails the console says so, the
+    /// boot goes as decided and the settings stay.
     BootPlan begin_boot();
     /// True when a guest reboot must not just repeat the running boot (auto-boot? false, or
     /// something set for the next boot).
     bool next_boot_is_special() const;
 
     // -- the ok prompt
-    void enter_prompt(); ///< prints the banner and `{0} ok `
-    void leave_prompt(); ///< power went away under the prompt
-    bool at_prompt() const;
+    void enter_prompt(); ///< prints the banner and `{0} ok `, then takes what was typed ahead
+    void leave_prompt(); ///< power went away under the prompt; not called for reset-all
+    /// True also on the way to the prompt (after reset-all, and since a begin_boot() that stops at
+    /// ok) and on the way from it by power-off: what is typed meanwhile waits for the next prompt.
+    bool at_prompt() const { return mode_ != Mode::away; }
     void input(std::string_view bytes); ///< line editing, echo, commands
 
   private:
-    struct Prompt;
-    BootState state_;
+    enum class Mode { away, prompt, waiting };
+
+    Result<void> change(const BootState& next);
+    void forget_expired() const;
+    Execution run_script(const std::string& script, BootState& next);
+    Execution auto_boot(BootState& next);
+    void finish_line(LineEditor::Got got);
+    void take_pending();
+    void run_line(const std::string& line);
+    Execution run_command(std::string_view command);
+    void act(const Execution& execution);
+    void print(std::string_view text);
+    void flush();
+
+    mutable BootState state_; // const readers drop what has expired
     Save save_;
     Now now_;
     Actions actions_;
-    HostDefinition definition_;
-    std::vector<BootDevice> devices_;
-    bool at_prompt_ = false;
-    std::string line_;
+    OpenBoot openboot_;
+    LineEditor editor_;
+    Mode mode_ = Mode::away;
+    bool taking_ = false;      // an action called back into input() or enter_prompt()
+    std::deque<char> pending_; // typed, not yet read
+    std::string output_;       // not yet given to actions_.print
 };
 
 } // namespace lom::vmm

@@ -17,6 +17,7 @@ struct HostFiles {
     std::string uefi_variables() const { return dir + "/uefi-vars.fd"; }
     std::string console_log() const { return dir + "/console.log"; }
     std::string qemu_log() const { return dir + "/qemu.log"; }
+    std::string disk_log() const { return dir + "/qemu-img.log"; }
     std::string definition() const { return dir + "/definition.json"; }
     std::string boot_state() const { return dir + "/boot.json"; }
     std::string runtime_record() const { return dir + "/runtime.json"; }

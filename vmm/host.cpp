@@ -117,6 +117,9 @@ struct Host::Impl {
             complete_definition(definition);
             if (const auto fine = check_definition(definition); !fine)
                 return fine;
+            for (const Disk& disk : definition.disks)
+                if (const auto made = make_disk(files, disk); !made)
+                    return made;
             return write_file_durably(files.definition(), definition_to_json(definition), 0600);
         }
         auto stored = definition_from_json(*text);

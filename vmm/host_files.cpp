@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,6 +60,26 @@ Result<void> hand_over(const HostFiles& files, const HostDefinition& definition,
     return {};
 }
 
+Result<ProcessId> start_tool(const HostFiles& files, const Disk& disk) {
+    unlink(files.disk_log().c_str());
+    return spawn({.argv = {"qemu-img", "create", "-q", "-f", "qcow2", files.disk(disk.name),
+                           std::to_string(disk.size)},
+                  .stderr_path = files.disk_log()});
+}
+
+Result<void> finish_disk(const HostFiles& files, const Disk& disk, int wait_status) {
+    const auto log = read_file(files.disk_log());
+    unlink(files.disk_log().c_str());
+    const std::string file = files.disk(disk.name);
+    if (wait_status == 0 && chmod(file.c_str(), 0600) == 0)
+        return {};
+    unlink(file.c_str());
+    const std::string words = log ? last_words(*log) : "";
+    return Fault{FaultKind::unavailable,
+                 "The disk cannot be made: " +
+                     (words.empty() ? "qemu-img failed" + how_it_ended(wait_status) : words)};
+}
+
 } // namespace
 
 Result<void> prepare_files(const HostFiles& files, const HostDefinition& definition,
@@ -78,31 +99,29 @@ Result<void> prepare_files(const HostFiles& files, const HostDefinition& definit
     return owner ? hand_over(files, definition, *owner) : Result<void>();
 }
 
-DiskMaker::DiskMaker(Loop& loop, const HostFiles& files, const Disk& disk, Done done)
-    : file_(files.disk(disk.name)), log_(files.dir + "/qemu-img.log"), done_(std::move(done)) {
-    unlink(log_.c_str());
-    const auto tool = spawn(
-        {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", file_, std::to_string(disk.size)},
-         .stderr_path = log_});
-    if (tool)
-        exit_watch_ = loop.on_exit(tool->pid, [this](int status) { on_exit(status); });
-    else
-        exit_watch_ = loop.after(std::chrono::milliseconds(0), [this, fault = tool.fault()] {
-            const auto tell = std::move(done_); // it may destroy this object
-            tell(fault);
-        });
+Result<void> make_disk(const HostFiles& files, const Disk& disk) {
+    const auto tool = start_tool(files, disk);
+    if (!tool)
+        return tool.fault();
+    int wait_status = -1;
+    waitpid(tool->pid, &wait_status, 0);
+    return finish_disk(files, disk, wait_status);
 }
 
-void DiskMaker::on_exit(int wait_status) {
-    const auto log = read_file(log_);
-    unlink(log_.c_str());
-    const auto done = std::move(done_); // it may destroy this object
-    if (wait_status == 0 && chmod(file_.c_str(), 0600) == 0)
-        return done({});
-    unlink(file_.c_str());
-    done(Fault{FaultKind::unavailable,
-               "The disk cannot be made: " +
-                   (log ? last_words(*log) : "qemu-img failed" + how_it_ended(wait_status))});
+DiskMaker::DiskMaker(Loop& loop, HostFiles files, Disk disk, Done done)
+    : files_(std::move(files)), disk_(std::move(disk)), done_(std::move(done)) {
+    const auto tool = start_tool(files_, disk_);
+    auto finish = [this](const Result<void>& result) {
+        const auto tell = std::move(done_); // it may destroy this object
+        tell(result);
+    };
+    if (tool)
+        exit_watch_ = loop.on_exit(tool->pid, [this, finish](int wait_status) {
+            finish(finish_disk(files_, disk_, wait_status));
+        });
+    else
+        exit_watch_ = loop.after(std::chrono::milliseconds(0),
+                                 [finish, fault = tool.fault()] { finish(fault); });
 }
 
 } // namespace lom::vmm

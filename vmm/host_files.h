@@ -21,16 +21,18 @@ namespace lom::vmm {
 Result<void> prepare_files(const HostFiles& files, const HostDefinition& definition,
                            std::optional<uid_t> owner);
 
+/// Makes one qcow2 image and waits for it: some 20 ms, for a new host before the loop runs.
+Result<void> make_disk(const HostFiles& files, const Disk& disk);
+
 /// Makes one qcow2 image. Destroying it gives up: the callback does not come.
 class DiskMaker {
   public:
     using Done = std::function<void(Result<void>)>;
-    DiskMaker(Loop& loop, const HostFiles& files, const Disk& disk, Done done);
+    DiskMaker(Loop& loop, HostFiles files, Disk disk, Done done);
 
   private:
-    void on_exit(int wait_status);
-
-    std::string file_, log_;
+    HostFiles files_;
+    Disk disk_;
     Done done_;
     Loop::Handle exit_watch_;
 };

@@ -16,6 +16,8 @@ struct KvmProbe {
     std::string remedy;     ///< what to do about it (BIOS switch, module, permission); may be empty
 };
 
-KvmProbe probe_kvm();
+/// The paths are parameters for the sake of tests.
+KvmProbe probe_kvm(const std::string& device = "/dev/kvm",
+                   const std::string& cpuinfo = "/proc/cpuinfo");
 
 } // namespace lom::vmm

@@ -96,10 +96,7 @@ void ImageServer::source_received(std::uint32_t request, std::uint32_t length) {
 
 void ImageServer::source_read_failed(std::uint32_t request) { reader_.failed(request); }
 
-void ImageServer::source_ready() {
-    review();
-    request_blocks();
-}
+void ImageServer::source_ready() { request_blocks(); }
 
 void ImageServer::source_lost(const Problem& problem) {
     source_.reset();
@@ -129,6 +126,7 @@ void ImageServer::request_blocks() {
         if (sent)
             source_->flush();
     }
+    review();
 }
 
 /// Looks at what a batch of replies has changed.

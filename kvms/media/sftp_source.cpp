@@ -21,7 +21,8 @@ namespace {
 constexpr auto login_limit = std::chrono::seconds(15);
 constexpr auto keepalive_after = std::chrono::seconds(3);
 constexpr auto silence_limit = std::chrono::seconds(9); // the status must be true within 10
-constexpr std::uint64_t shortest_image = 2048;          // one CD sector
+constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
+constexpr std::uint64_t shortest_image = 2048; // one CD sector
 
 // libssh's own receive window lets 13 MB/s through at 50 ms; this one 200.
 constexpr std::uint32_t receive_window = 16U << 20U;
@@ -33,7 +34,8 @@ constexpr int reads_per_turn = 64;
 constexpr const char* ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
                                 "chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
 
-enum ControlRequest : std::uint32_t { stat_id = 1, open_id = 2, fstat_id = 3 }; // engine: from 16
+/// The requests that lead to an open file, one after the other; the engine's ids start at 16.
+enum ControlRequest : std::uint32_t { init_id, stat_id, open_id, fstat_id, none_id, unasked_id };
 
 struct SessionDeleter {
     void operator()(ssh_session session) const {
@@ -107,6 +109,7 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     bool configure(int fd);
     void advance();
     bool step();
+    bool session_ended() const;
     void watch_writable();
     void tick();
     void fail(Status status, std::string detail, bool transient);
@@ -136,7 +139,8 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     void on_attributes(std::uint32_t id, const sftp::Attributes& attributes) override;
     std::span<char> room_for(std::uint32_t id, std::uint32_t length) override;
     void on_data(std::uint32_t id, std::uint32_t length) override;
-    void unexpected();
+    void ask(ControlRequest request, std::string packet);
+    bool awaited(std::uint32_t id);
 
     static int on_channel_data(ssh_session session, ssh_channel channel, void* data,
                                std::uint32_t length, int is_stderr, void* self);
@@ -166,9 +170,11 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     Key key_;
 
     sftp::ReplyParser parser_{*this};
-    std::string fingerprint_; ///< of the host key, once it is trusted
+    std::string fingerprint_;         ///< of the host key, once it is trusted
+    std::uint32_t awaited_ = init_id; ///< the ControlRequest under way
     std::string handle_;
     std::string outgoing_;
+    std::uint64_t replies_ = 1; ///< pieces of replies so far
     Scratch scratch_;
     std::uint32_t since_top_up_ = receive_window; ///< the first top-up comes at once
 
@@ -224,9 +230,12 @@ void SftpSource::lose(const std::string& what) {
 void SftpSource::connected(UniqueFd fd) {
     started_ = last_bytes_ = Clock::now();
     session_.reset(ssh_new());
+    if (user().empty()) {
+        refuse_login("no user is named; set username");
+        return;
+    }
     readable_ = loop_.watch(fd.get(), Loop::Wait::readable, [this] { advance(); });
-    const int raw = fd.release(); // from here on libssh's
-    if (!session_ || !configure(raw)) {
+    if (!session_ || !configure(fd.release())) { // from here on libssh's
         fail(Status::failed, "The SSH library refuses the settings of this connection.", false);
         return;
     }
@@ -263,8 +272,16 @@ void SftpSource::advance() {
     }
     if (!failed_ && phase_ == Phase::talking)
         pump();
+    // libssh answers "again" to the end of the connection in some of its calls.
+    if (!failed_ && session_ended())
+        lose("The server closed the connection.");
     if (!failed_)
         watch_writable();
+}
+
+bool SftpSource::session_ended() const {
+    return channel_ended_ ||
+           (ssh_get_status(session_.get()) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
 }
 
 void SftpSource::watch_writable() {
@@ -330,10 +347,6 @@ bool SftpSource::handshake() {
     }
     if (!check_host_key())
         return false;
-    if (user().empty()) {
-        refuse_login("no user is named; set username");
-        return false;
-    }
     phase_ = Phase::auth_none;
     return true;
 }
@@ -491,6 +504,10 @@ bool SftpSource::start_channel(int result) {
 bool SftpSource::start_sftp(int result) {
     if (result == SSH_AGAIN)
         return false;
+    if (result != SSH_OK && session_ended()) {
+        lose("The connection was lost during the login: " + error_text() + ".");
+        return false;
+    }
     if (result != SSH_OK) {
         fail(Status::failed, "The server offers no SFTP to this user; enable its sftp subsystem.",
              false);
@@ -533,14 +550,16 @@ void SftpSource::pump() {
     int result = SSH_OK;
     for (int i = 0; i < reads_per_turn && result >= 0 && !failed_; ++i)
         result = ssh_event_dopoll(event_, 0); // SSH_AGAIN: nothing more to read now
-    if (result == SSH_ERROR || channel_ended_ || ssh_is_connected(session_.get()) == 0)
+    if (result == SSH_ERROR || session_ended())
         lose("The server closed the connection.");
     top_up_window();
-    if (failed_)
-        return;
-    if (opened_)
-        listener_.source_ready();
-    flush();
+    // libssh may read replies while it sends, and these again want something sent.
+    for (std::uint64_t seen = replies_ - 1; !failed_ && seen != replies_;) {
+        seen = replies_;
+        if (opened_)
+            listener_.source_ready();
+        flush();
+    }
 }
 
 void SftpSource::top_up_window() {
@@ -569,20 +588,33 @@ void SftpSource::on_channel_end(ssh_session, ssh_channel, void* self) {
 }
 
 void SftpSource::feed(std::span<const char> bytes) {
+    ++replies_;
     if (const auto fed = parser_.feed(bytes); !fed)
         lose(fed.fault().message);
 }
 
-void SftpSource::unexpected() { lose("The server answers an SFTP request nobody made."); }
+void SftpSource::ask(ControlRequest request, std::string packet) {
+    awaited_ = request;
+    outgoing_ += packet;
+}
+
+/// A server may answer the request under way and nothing else; else it could fill our memory.
+bool SftpSource::awaited(std::uint32_t id) {
+    if (!failed_ && id != awaited_)
+        lose("The server answers an SFTP request nobody made.");
+    return !failed_;
+}
 
 void SftpSource::on_version(std::uint32_t version) {
+    if (!awaited(init_id))
+        return;
     if (version < 3)
         fail(Status::failed,
              "The server speaks SFTP version " + std::to_string(version) +
                  "; at least version 3 is needed.",
              false);
     // Looking before opening: opening a device or a FIFO has effects.
-    outgoing_ += sftp::stat_request(stat_id, settings_.uri.path);
+    ask(stat_id, sftp::stat_request(stat_id, settings_.uri.path));
 }
 
 void SftpSource::file_refused(std::uint32_t code) {
@@ -602,14 +634,12 @@ void SftpSource::file_refused(std::uint32_t code) {
 void SftpSource::on_status(std::uint32_t id, std::uint32_t code) {
     if (failed_)
         return;
-    if (!opened_ && id >= stat_id && id <= fstat_id)
-        file_refused(code);
-    else if (opened_ && code == sftp::status_end_of_file)
+    if (opened_ && code == sftp::status_end_of_file)
         listener_.source_received(id, 0);
     else if (opened_)
         listener_.source_read_failed(id);
-    else
-        unexpected();
+    else if (awaited(id))
+        file_refused(code);
 }
 
 bool SftpSource::is_image(const sftp::Attributes& attributes) {
@@ -617,8 +647,8 @@ bool SftpSource::is_image(const sftp::Attributes& attributes) {
     if (attributes.permissions && !S_ISREG(*attributes.permissions))
         fail(Status::not_a_regular_file, file + " is no regular file; name the image itself.",
              false);
-    else if (!attributes.size)
-        fail(Status::failed, "The server does not tell the size of " + file + ".", false);
+    else if (!attributes.size || *attributes.size > largest_image)
+        fail(Status::failed, "The server does not tell a sound size of " + file + ".", false);
     else if (*attributes.size < shortest_image)
         fail(Status::too_short,
              file + " has only " + std::to_string(*attributes.size) +
@@ -628,32 +658,24 @@ bool SftpSource::is_image(const sftp::Attributes& attributes) {
 }
 
 void SftpSource::on_attributes(std::uint32_t id, const sftp::Attributes& attributes) {
-    if (failed_ || opened_ || (id != stat_id && id != fstat_id)) {
-        unexpected();
-        return;
-    }
-    if (!is_image(attributes))
+    // Only STAT and FSTAT are answered with attributes.
+    if (!awaited(id == stat_id || id == fstat_id ? id : unasked_id) || !is_image(attributes))
         return;
     if (id == stat_id) {
-        outgoing_ += sftp::open_request(open_id, settings_.uri.path);
+        ask(open_id, sftp::open_request(open_id, settings_.uri.path));
         return;
     }
-    if (handle_.empty()) {
-        unexpected();
-        return;
-    }
+    awaited_ = none_id;
     opened_ = true;
     settings_.pinned_fingerprint = fingerprint_;
     listener_.source_opened({*attributes.size, attributes.modified.value_or(0)});
 }
 
 void SftpSource::on_handle(std::uint32_t id, std::string_view handle) {
-    if (opened_ || id != open_id || !handle_.empty() || handle.empty()) {
-        unexpected();
+    if (!awaited(id == open_id ? id : unasked_id)) // only OPEN is answered with a handle
         return;
-    }
     handle_ = handle;
-    outgoing_ += sftp::fstat_request(fstat_id, handle_);
+    ask(fstat_id, sftp::fstat_request(fstat_id, handle_));
 }
 
 std::span<char> SftpSource::room_for(std::uint32_t id, std::uint32_t length) {

@@ -1,5 +1,7 @@
 #include "shell/ssh/channel.h"
 
+#include <libssh/server.h>
+
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
@@ -21,10 +23,6 @@ namespace {
 constexpr std::size_t block = 32U << 10U;
 constexpr std::size_t most_unread = 4U << 20U; ///< libssh's window is 1.25 MiB
 constexpr int control_fd = 3;
-constexpr int run_dir_fd = 4;
-constexpr int program_folder_fd = 5;
-
-std::string through(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 void make_non_blocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -108,14 +106,13 @@ void Channel::resize(int columns, int rows) {
 
 Result<void> Channel::start(const LomPlace& place, UniqueFd control, const std::string& command) {
     SpawnOptions options;
-    options.argv = {through(program_folder_fd) + "/" + place.program_name, "--run-dir",
-                    through(run_dir_fd), "--control-fd", std::to_string(control_fd)};
+    options.argv = {"lom", "--run-dir", ".", "--control-fd", std::to_string(control_fd)};
     if (!command.empty())
         options.argv.insert(options.argv.end(), {"--command", command});
     options.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
-    options.fds = {{control.get(), control_fd},
-                   {place.run_dir, run_dir_fd},
-                   {place.program_folder, program_folder_fd}};
+    options.fds = {{control.get(), control_fd}};
+    options.program_folder = place.program_folder;
+    options.working_folder = place.run_dir;
     std::vector<UniqueFd> theirs;
     if (auto opened = has_terminal_ ? open_terminal(options, theirs) : open_pipes(options, theirs);
         !opened)
@@ -206,8 +203,11 @@ void Channel::pump(bool may_send) {
         reap();
     if (closed_ || !started())
         return;
-    take_input();
-    write_input();
+    // Until lom's side is full or libssh's buffer is empty: nothing would wake us for what stays.
+    do {
+        take_input();
+        write_input();
+    } while (to_lom_.empty() && ssh_channel_poll(channel_, 0) > 0);
     for (Output& output : outputs_) {
         if (may_send)
             send_output(output);
@@ -278,14 +278,15 @@ void Channel::write_input() {
         end_input();
 }
 
-// A pipe ends by closing it. A terminal ends by Ctrl-D, but not while it is raw: on a host's
-// console the guest would get it.
+// A pipe ends by closing it. A terminal ends by Ctrl-D, once lom reads a line of its own: on a
+// host's console (raw) the guest would get it, and between two commands it would be lost. Tried
+// again whenever lom has printed something.
 void Channel::end_input() {
     if (input_ended_ || !to_lom_.empty())
         return;
     if (has_terminal_) {
         termios mode{};
-        if (tcgetattr(terminal_.get(), &mode) < 0 || (mode.c_lflag & ISIG) == 0)
+        if (tcgetattr(terminal_.get(), &mode) < 0 || (mode.c_lflag & (ISIG | ICANON)) != ISIG)
             return;
         constexpr char control_d = 4;
         (void)!::write(terminal_.get(), &control_d, 1);

@@ -24,7 +24,6 @@ namespace lom::shell {
 struct LomPlace {
     int program_folder; ///< descriptors, because their folders may be closed to our user
     int run_dir;
-    std::string program_name;
 };
 
 class Channel {

@@ -23,8 +23,7 @@ struct Arguments {
     int fd = -1;
     int control_fd = -1;
     int host_key_fd = -1;
-    std::string run_dir = "/run/openlom";
-    std::string lom = "/usr/bin/lom";
+    int programs_fd = -1;
     std::string new_host_key;
 };
 
@@ -46,21 +45,16 @@ int complain(const std::string& sentence) {
 
 int serve(const Arguments& arguments) {
     const UniqueFd host_key(arguments.host_key_fd);
-    const std::size_t slash = arguments.lom.rfind('/');
-    const UniqueFd folder(
-        open(arguments.lom.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    const UniqueFd run_dir(open(arguments.run_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!folder || !run_dir || slash == std::string::npos)
-        return complain("cannot open the folder of lom or " + arguments.run_dir);
-    auto client = control::Client::from_fd(UniqueFd(arguments.control_fd),
-                                           "/proc/self/fd/" + std::to_string(run_dir.get()));
+    const UniqueFd programs(arguments.programs_fd);
+    const UniqueFd run_dir(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    auto client = control::Client::from_fd(UniqueFd(arguments.control_fd), ".");
     if (!client)
         return complain(client.fault().message);
     Connection::Options options;
     options.source = address_of_peer(arguments.fd);
     options.socket.reset(arguments.fd);
     options.host_key = host_key.get();
-    options.lom = {folder.get(), run_dir.get(), arguments.lom.substr(slash + 1)};
+    options.lom = {programs.get(), run_dir.get()};
     const auto served = Connection(std::move(options), std::move(*client)).run();
     return served ? 0 : complain(served.fault().message);
 }
@@ -80,8 +74,9 @@ int main(int argc, char** argv) {
     app.add_option("--fd", arguments.fd, "The accepted connection");
     app.add_option("--control-fd", arguments.control_fd, "A connection to lomd that may log in");
     app.add_option("--host-key-fd", arguments.host_key_fd, "Private host keys, OpenSSH's format");
-    app.add_option("--run-dir", arguments.run_dir, "Where lomd's control socket is");
-    app.add_option("--lom", arguments.lom, "The shell to start for each session");
+    app.add_option("--programs-fd", arguments.programs_fd,
+                   "The folder of lom; the working folder is "
+                   "that of lomd's control socket");
     app.add_option("--generate-host-key", arguments.new_host_key, "Write a new key to this file");
     CLI11_PARSE(app, argc, argv);
     if (!arguments.new_host_key.empty()) {

@@ -27,7 +27,7 @@ const char* severity_text(vmm::Severity severity) {
 }
 
 /// A private key is set in one line, its newlines written as \n.
-std::string key_text(const std::string& one_line) {
+[[maybe_unused]] std::string key_text(const std::string& one_line) {
     std::string text;
     for (std::size_t i = 0; i < one_line.size(); ++i) {
         const bool newline = one_line.compare(i, 2, "\\n") == 0;
@@ -122,9 +122,9 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
 void ManagedHost::follow_drive() {
     soon_.reset();
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
-        return drive_.open(
-            *settings_.server_uri,
-            {*settings_.image_username, *settings_.image_password, *settings_.image_ssh_key});
+        return drive_.open(*settings_.server_uri,
+                           {*settings_.image_username, *settings_.image_password,
+                            key_text(*settings_.image_ssh_key)});
     // The host lets go of the image first; lom-media then fails what it may still read.
     eject_image();
     if (drive_.wanted())

@@ -26,11 +26,8 @@ constexpr uid_t nobody = 65534;
 constexpr int connection_fd = 3;
 constexpr int control_fd = 4;
 constexpr int host_key_fd = 5;
-// Folders as descriptors: nobody may reach what lies in them though not the folders above them.
-constexpr int run_dir_fd = 6;
-constexpr int programs_fd = 7;
-
-std::string through(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+// The folder of the programs: nobody may run what lies in it though not pass the folders above.
+constexpr int programs_fd = 6;
 
 std::uint16_t port_of(int fd) {
     sockaddr_storage address{};
@@ -119,19 +116,22 @@ void SshDoor::serve(UniqueFd connection) {
     if (!key || !control || !run_dir || !programs)
         return;
     SpawnOptions options;
-    options.argv = {through(programs_fd) + "/lom-ssh",
+    // The working folder is the run folder, for the same reason: lom-ssh and lom resume there.
+    options.argv = {"lom-ssh",
                     "--fd",
                     std::to_string(connection_fd),
                     "--control-fd",
                     std::to_string(control_fd),
                     "--host-key-fd",
                     std::to_string(host_key_fd),
-                    "--run-dir",
-                    through(run_dir_fd),
-                    "--lom",
-                    through(programs_fd) + "/lom"};
-    options.fds = {
-        {connection.get(), connection_fd}, {control->get(), control_fd}, {key.get(), host_key_fd}};
+                    "--programs-fd",
+                    std::to_string(programs_fd)};
+    options.program_folder = programs.get();
+    options.working_folder = run_dir.get();
+    options.fds = {{connection.get(), connection_fd},
+                   {control->get(), control_fd},
+                   {key.get(), host_key_fd},
+                   {programs.get(), programs_fd}};
     if (geteuid() == 0) {
         options.uid = nobody;
         options.gid = nobody;

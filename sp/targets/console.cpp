@@ -21,10 +21,12 @@ Result<void> check_lines(std::int64_t lines) {
 
 void start_console(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
     std::uint64_t id = 0;
+    // From the line that the console stands in: a prompt that waits there is to be seen.
+    const std::uint64_t here = host.console().offset_of_last_lines(1);
     auto fd = host.console().attach({.who = call.caller.account + " (" + call.caller.source + ")",
                                      .write = true,
                                      .force = call.force,
-                                     .offset = call.console_offset},
+                                     .offset = call.console_offset.value_or(here)},
                                     true, id);
     if (!fd)
         return done(fd.fault());

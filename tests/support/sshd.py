@@ -58,13 +58,15 @@ def children(pid):
 
 
 class Sshd:
-    def __init__(self, folder, port=None, options=(), account=None):
-        """`folder` holds keys and configuration. `account`: another Sshd whose account to share."""
+    def __init__(self, folder, port=None, options=(), account=None, sftp="internal-sftp"):
+        """`folder` holds keys and configuration. `account`: another Sshd whose account to share.
+        `sftp`: the command that serves SFTP."""
         self.folder = Path(folder) / f"sshd-{secrets.token_hex(3)}"
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
         self.port = port or free_port()
         self.options = list(options)
+        self.sftp = sftp
         self.process = None
         self._sessions_of_old = []
         self._owns_account = account is None
@@ -134,7 +136,7 @@ class Sshd:
             "UseDNS no",
             "PrintMotd no",
             "MaxStartups 100",
-            "Subsystem sftp internal-sftp",
+            f"Subsystem sftp {self.sftp}",
         ]
         (self.folder / "config").write_text("\n".join(lines) + "\n")
 

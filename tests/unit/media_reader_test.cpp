@@ -1,0 +1,335 @@
+// The engine without sockets or FUSE: a pretended server answers its requests, time is passed in.
+#include "kvms/media/block_cache.h"
+#include "kvms/media/flight_window.h"
+#include "kvms/media/image_reader.h"
+#include "kvms/media/readahead.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+namespace lom::media {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string random_image(std::size_t size, unsigned seed = 1) {
+    std::mt19937 dice(seed);
+    std::string bytes(size, '\0');
+    for (char& byte : bytes)
+        byte = static_cast<char>(dice());
+    return bytes;
+}
+
+class ReaderTest : public testing::Test, protected ImageReader::Answerer {
+  protected:
+    void answer(ImageReader::Token token, std::span<const iovec> parts) override {
+        std::string bytes;
+        for (const iovec& part : parts)
+            bytes.append(static_cast<const char*>(part.iov_base), part.iov_len);
+        answers_[token] = bytes;
+    }
+    void refuse(ImageReader::Token token) override { refused_.insert(token); }
+
+    void open(std::int64_t modified = 1) { reader_.open({image_.size(), modified}); }
+    ImageReader::Token read(std::uint64_t offset, std::size_t size) {
+        auto* token = reinterpret_cast<ImageReader::Token>(++next_token_);
+        reader_.read(token, offset, size, now_);
+        return token;
+    }
+    /// Answers one request with at most `most` bytes.
+    void answer_request(const BlockRequest& request, std::size_t most) {
+        const std::string bytes =
+            image_.substr(request.offset, std::min<std::size_t>(request.length, most));
+        const auto length = static_cast<std::uint32_t>(bytes.size());
+        const std::span<char> room = reader_.room(request.id, length);
+        ASSERT_EQ(room.size(), length);
+        std::copy(bytes.begin(), bytes.end(), room.begin());
+        reader_.received(request.id, length, now_);
+    }
+    int serve(std::size_t most = block_size) {
+        int count = 0;
+        while (const auto request = reader_.next_request(now_)) {
+            now_ += 1ms;
+            answer_request(*request, most);
+            ++count;
+        }
+        return count;
+    }
+    void expect_read(std::uint64_t offset, std::size_t size) {
+        auto* const token = read(offset, size);
+        serve();
+        ASSERT_TRUE(answers_.contains(token));
+        EXPECT_EQ(answers_[token],
+                  offset < image_.size() ? image_.substr(offset, size) : std::string());
+    }
+
+    std::string image_ = random_image(5 * block_size + 1000);
+    ImageReader reader_{64 * block_size, *this};
+    TimePoint now_ = TimePoint{} + 1h;
+    std::uintptr_t next_token_ = 0;
+    std::map<ImageReader::Token, std::string> answers_;
+    std::set<ImageReader::Token> refused_;
+};
+
+TEST_F(ReaderTest, ReadsOfAnyOffsetAndSize) {
+    open();
+    std::mt19937 dice(3);
+    for (int round = 0; round < 500; ++round)
+        expect_read(dice() % (image_.size() + 5000), dice() % (3 * block_size));
+    expect_read(image_.size() - 1, 100);
+    expect_read(0, 0);
+}
+
+TEST_F(ReaderTest, ShortRepliesAreAskedForAgain) {
+    open();
+    auto* const token = read(1000, 3 * block_size);
+    EXPECT_GT(serve(50000), 9);
+    EXPECT_EQ(answers_[token], image_.substr(1000, 3 * block_size));
+}
+
+TEST_F(ReaderTest, BlocksAreFetchedOnce) {
+    open();
+    read(0, image_.size());
+    EXPECT_EQ(serve(), 6);
+    expect_read(100, 4 * block_size);
+    EXPECT_EQ(reader_.bytes_received(), image_.size());
+}
+
+TEST_F(ReaderTest, RoomIsOnlyGivenForWhatWasAsked) {
+    open();
+    const auto request = reader_.next_request(now_);
+    ASSERT_TRUE(request);
+    EXPECT_TRUE(reader_.room(request->id + 1, 10).empty());
+    EXPECT_TRUE(reader_.room(request->id, request->length + 1).empty());
+    answer_request(*request, block_size);
+    EXPECT_TRUE(reader_.room(request->id, 10).empty()) << "a second answer";
+}
+
+TEST_F(ReaderTest, ReadsSurviveTheLossOfTheSource) {
+    open();
+    serve();
+    auto* const token = read(4 * block_size, 100);
+    ASSERT_TRUE(reader_.next_request(now_)); // under way, never answered
+    reader_.lost();
+    EXPECT_FALSE(reader_.next_request(now_)) << "there is no source";
+    EXPECT_TRUE(answers_.empty());
+    open();
+    EXPECT_EQ(reader_.state(), ImageReader::State::verifying);
+    serve();
+    EXPECT_EQ(reader_.state(), ImageReader::State::open);
+    EXPECT_EQ(answers_[token], image_.substr(4 * block_size, 100));
+}
+
+TEST_F(ReaderTest, CachedBlocksAreServedDuringAnOutage) {
+    open();
+    serve();
+    reader_.lost();
+    auto* const token = read(10, 100);
+    EXPECT_EQ(answers_[token], image_.substr(10, 100));
+}
+
+TEST_F(ReaderTest, OtherSizeOrTimeIsAnotherImage) {
+    open(1);
+    serve();
+    auto* const waiting = read(4 * block_size, 10);
+    reader_.lost();
+    open(2);
+    EXPECT_EQ(reader_.state(), ImageReader::State::changed);
+    EXPECT_TRUE(refused_.contains(waiting));
+    EXPECT_TRUE(refused_.contains(read(0, 10))) << "not even what is cached: versions never mix";
+    reader_.lost();
+    open(1);
+    EXPECT_EQ(reader_.state(), ImageReader::State::changed) << "for good";
+}
+
+TEST_F(ReaderTest, OtherBytesOfEqualSizeAndTimeAreAnotherImage) {
+    open();
+    serve();
+    reader_.lost();
+    image_ = random_image(image_.size(), 2);
+    open();
+    auto* const token = read(4 * block_size, 10);
+    serve();
+    EXPECT_EQ(reader_.state(), ImageReader::State::changed);
+    EXPECT_TRUE(refused_.contains(token));
+    EXPECT_FALSE(answers_.contains(token));
+}
+
+TEST_F(ReaderTest, AnEarlyEndOfFileIsAnotherImage) {
+    open();
+    serve();
+    auto* const token = read(4 * block_size, 10);
+    const auto request = reader_.next_request(now_);
+    ASSERT_TRUE(request);
+    reader_.received(request->id, 0, now_);
+    EXPECT_EQ(reader_.state(), ImageReader::State::changed);
+    EXPECT_TRUE(refused_.contains(token));
+}
+
+TEST_F(ReaderTest, AReadWaitsNoLongerThanItsDeadline) {
+    open();
+    serve();
+    reader_.lost();
+    auto* const token = read(4 * block_size, 10);
+    now_ += 19s;
+    reader_.expire(now_);
+    EXPECT_FALSE(refused_.contains(token));
+    now_ += 2s;
+    reader_.expire(now_);
+    EXPECT_TRUE(refused_.contains(token));
+    // The kernel tries again at once; it must not wait another 20 s.
+    EXPECT_TRUE(refused_.contains(read(4 * block_size, 10)));
+    open();
+    serve();
+    expect_read(4 * block_size, 10);
+}
+
+TEST_F(ReaderTest, AfterAStallTheFirstAnswerHeals) {
+    open();
+    serve();
+    auto* const token = read(4 * block_size, 10);
+    const auto request = reader_.next_request(now_);
+    ASSERT_TRUE(request);
+    now_ += 21s;
+    reader_.expire(now_);
+    EXPECT_TRUE(refused_.contains(token));
+    answer_request(*request, block_size);
+    expect_read(3 * block_size, 10);
+}
+
+TEST_F(ReaderTest, AFailedBlockRefusesItsReadersOnly) {
+    open();
+    serve();
+    auto* const bad = read(4 * block_size, 10);
+    auto* const good = read(2 * block_size, 10);
+    auto request = reader_.next_request(now_);
+    ASSERT_EQ(request->offset, 4 * block_size);
+    reader_.failed(request->id);
+    serve();
+    EXPECT_TRUE(refused_.contains(bad));
+    EXPECT_EQ(answers_[good], image_.substr(2 * block_size, 10));
+    expect_read(4 * block_size, 10);
+}
+
+TEST_F(ReaderTest, EjectRefusesEverything) {
+    open();
+    serve();
+    auto* const waiting = read(4 * block_size, 10);
+    reader_.eject();
+    EXPECT_TRUE(refused_.contains(waiting));
+    EXPECT_TRUE(refused_.contains(read(0, 10)));
+}
+
+TEST_F(ReaderTest, RandomLossesNeverLoseOrMixARead) {
+    open();
+    std::mt19937 dice(11);
+    std::map<ImageReader::Token, std::pair<std::uint64_t, std::size_t>> asked;
+    for (int round = 0; round < 3000; ++round) {
+        const std::uint64_t offset = dice() % image_.size();
+        const std::size_t size = 1 + dice() % (2 * block_size);
+        asked[read(offset, size)] = {offset, size};
+        for (auto step = dice() % 6; step > 0; --step)
+            if (const auto request = reader_.next_request(now_))
+                if (dice() % 4 != 0)
+                    answer_request(*request, 1 + dice() % (2 * block_size));
+        if (dice() % 5 == 0) {
+            reader_.lost();
+            open();
+        }
+    }
+    reader_.lost();
+    open();
+    serve();
+    EXPECT_TRUE(refused_.empty());
+    for (const auto& [token, range] : asked)
+        ASSERT_EQ(answers_.at(token), image_.substr(range.first, range.second));
+}
+
+TEST(VolumeId, IsPrintableOrEmpty) {
+    std::string head(40000, '\0');
+    EXPECT_EQ(volume_id(head), "");
+    head.replace(32768, 6, "\1CD001");
+    head.replace(32808, 32, "DISC\x1b[31m\xff 1                    ");
+    EXPECT_EQ(volume_id(head), "DISC_[31m_ 1");
+    EXPECT_EQ(volume_id(std::string_view(head).substr(0, 32800)), "");
+}
+
+TEST(BlockCache, ForgetsTheLeastRecentlyUsed) {
+    BlockCache cache(16 * block_size);
+    ASSERT_EQ(cache.capacity(), 16U);
+    for (std::uint64_t index = 0; index < 16; ++index)
+        cache.put(index, cache.make());
+    EXPECT_NE(cache.find(0), nullptr);
+    cache.put(100, cache.make());
+    EXPECT_TRUE(cache.contains(0));
+    EXPECT_FALSE(cache.contains(1));
+    EXPECT_EQ(cache.newest(2).front().first, 100U);
+}
+
+TEST(BlockCache, AHeldBlockOutlivesItsStay) {
+    BlockCache cache(0);
+    const BlockRef held = cache.make();
+    held->bytes[0] = 'x';
+    cache.put(0, held);
+    for (std::uint64_t index = 1; index <= 2 * cache.capacity(); ++index) {
+        BlockRef block = cache.make();
+        EXPECT_NE(block, held);
+        block->bytes[0] = 'y';
+        cache.put(index, std::move(block));
+    }
+    EXPECT_FALSE(cache.contains(0));
+    EXPECT_EQ(held->bytes[0], 'x');
+}
+
+TEST(Readahead, DoublesWhileItIsUsed) {
+    Readahead readahead;
+    std::uint64_t ahead = 1;
+    std::size_t most = 0;
+    for (std::uint64_t block = 0; block < 200; ++block) {
+        const BlockRange range = readahead.on_read({block, block + 1}, 4, 64);
+        if (range.empty())
+            continue;
+        EXPECT_EQ(range.begin, ahead) << "no gap, nothing twice";
+        ahead = range.end;
+        most = std::max<std::size_t>(most, ahead - block - 1);
+    }
+    EXPECT_EQ(most, 64U);
+}
+
+TEST(Readahead, ASeekStartsSmallAndStreamsAreKeptApart) {
+    Readahead readahead;
+    for (std::uint64_t block = 0; block < 100; ++block) {
+        readahead.on_read({block, block + 1}, 4, 64);
+        readahead.on_read({5000 + block, 5001 + block}, 4, 64);
+    }
+    const BlockRange seek = readahead.on_read({100000, 100001}, 4, 64);
+    EXPECT_EQ(seek.begin, 100001U);
+    EXPECT_EQ(seek.end, 100005U);
+}
+
+TEST(FlightWindow, GrowsWhileRepliesAreFastAndShrinksWhenTheyQueue) {
+    FlightWindow window;
+    TimePoint now = TimePoint{} + 1h;
+    EXPECT_EQ(window.path_bytes(), 0U);
+    for (int i = 0; i < 500; ++i) {
+        const auto mark = window.sent(now);
+        now += 10ms;
+        window.received(mark, block_size, true, now);
+    }
+    EXPECT_EQ(window.limit(), FlightWindow::max_limit);
+    EXPECT_NEAR(static_cast<double>(window.path_bytes()), block_size, block_size / 10.0);
+    for (int i = 0; i < 500; ++i) {
+        const auto mark = window.sent(now);
+        now += 100ms;
+        window.received(mark, block_size, true, now);
+        if (window.limit() == FlightWindow::min_limit)
+            return;
+    }
+    FAIL() << "still " << window.limit();
+}
+
+} // namespace
+} // namespace lom::media

@@ -1,0 +1,244 @@
+#include "vmm/boot_control.h"
+
+#include "vmm/nvram.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lom::vmm {
+
+namespace {
+
+constexpr std::string_view prompt = "{0} ok ";
+constexpr std::chrono::minutes reset_nvram_lifetime{10};
+constexpr std::size_t pending_limit = 4096; // typed ahead of the next prompt
+constexpr std::size_t output_chunk = 4096;
+
+using Next = Execution::Next;
+
+} // namespace
+
+BootControl::BootControl(BootState state, Save save, Now now, Actions actions)
+    : state_(std::move(state)), save_(std::move(save)), now_(std::move(now)),
+      actions_(std::move(actions)) {}
+
+void BootControl::set_machine(const HostDefinition& definition, std::vector<BootDevice> devices) {
+    openboot_.machine.definition = definition;
+    openboot_.machine.devices = std::move(devices);
+}
+
+void BootControl::set_medium(bool present) { openboot_.machine.medium = present; }
+
+// -- settings
+
+const BootState& BootControl::state() const {
+    forget_expired();
+    return state_;
+}
+
+void BootControl::forget_expired() const {
+    if (!state_.expires)
+        return;
+    const auto left = *state_.expires - now_();
+    // More than it ever had means that the clock was set back: it would live on for ever.
+    if (left > left.zero() && left <= reset_nvram_lifetime)
+        return;
+    state_.reset_nvram = false;
+    state_.expires.reset();
+}
+
+Result<void> BootControl::change(const BootState& next) {
+    if (next == state_)
+        return {};
+    if (auto saved = save_(next); !saved)
+        return saved;
+    state_ = next;
+    return {};
+}
+
+Result<void> BootControl::set_script(const std::string& script) {
+    if (auto checked = check_boot_script(script); !checked)
+        return checked;
+    BootState next = state();
+    next.script = script;
+    return change(next);
+}
+
+Result<void> BootControl::set_reset_nvram(bool reset) {
+    BootState next = state();
+    next.reset_nvram = reset;
+    next.expires.reset();
+    if (reset)
+        next.expires = now_() + reset_nvram_lifetime;
+    return change(next);
+}
+
+Result<void> BootControl::set_boot_device(const std::string& device) {
+    if (auto checked = check_boot_device(device); !checked)
+        return checked;
+    BootState next = state();
+    next.boot_device = device;
+    return change(next);
+}
+
+bool BootControl::next_boot_is_special() const {
+    const BootState& now = state();
+    return !nvram_flag(now.nvram, "auto-boot?") || !now.script.empty() || now.reset_nvram ||
+           now.boot_device != "default";
+}
+
+// -- a boot begins
+
+BootPlan BootControl::begin_boot() {
+    BootState next = state();
+    if (std::exchange(next.reset_nvram, false)) {
+        next.nvram.clear();
+        print("Setting NVRAM parameters to default values.\r\n");
+    }
+    next.expires.reset();
+    Execution decided = run_script(std::exchange(next.script, ""), next);
+    // A script's reset-all asks for what begins anyway.
+    if (decided.next == Next::stay || decided.next == Next::reset_all)
+        decided = auto_boot(next);
+    if (const auto saved = change(next); !saved)
+        print(saved.fault().message + "\r\n");
+
+    BootPlan plan = std::move(decided.plan);
+    plan.power_off = decided.next == Next::power_off;
+    plan.stop_at_ok = decided.next != Next::boot;
+    if (plan.stop_at_ok && !plan.power_off)
+        mode_ = Mode::waiting; // what is typed while the machine starts is for the prompt
+    else
+        leave_prompt();
+    flush();
+    return plan;
+}
+
+Execution BootControl::run_script(const std::string& script, BootState& next) {
+    for (const std::string_view command : split_commands(script)) {
+        print(std::string(prompt) + std::string(command) + "\r\n");
+        Execution execution = openboot_.run(command, next);
+        print(execution.text);
+        if (execution.next != Next::stay)
+            return execution;
+    }
+    return {};
+}
+
+/// Says nothing when it boots: with auto-boot? true nobody sees the prompt's work.
+Execution BootControl::auto_boot(BootState& next) {
+    if (!nvram_flag(next.nvram, "auto-boot?"))
+        return {};
+    const bool one_time = next.boot_device != "default";
+    const std::string command = one_time ? "boot" : nvram_value(next.nvram, "boot-command");
+    Execution execution = openboot_.run(command, next);
+    if (execution.next == Next::reset_all) {
+        execution = {};
+        execution.text = "boot-command = " + command + " would never end.\r\n";
+    }
+    if (execution.next == Next::stay)
+        print(execution.text);
+    return execution;
+}
+
+// -- the prompt
+
+void BootControl::enter_prompt() {
+    editor_.start();
+    mode_ = Mode::prompt;
+    print("\r\n" + openboot_.banner(state()) + "\r\n" + std::string(prompt));
+    flush();
+    take_pending();
+}
+
+void BootControl::leave_prompt() {
+    mode_ = Mode::away;
+    pending_.clear();
+}
+
+void BootControl::input(std::string_view bytes) {
+    while (mode_ != Mode::away && !bytes.empty()) {
+        const std::size_t count = std::min(pending_limit - pending_.size(), bytes.size());
+        if (count == 0)
+            return; // too far ahead of the next prompt
+        pending_.insert(pending_.end(), bytes.begin(), bytes.begin() + count);
+        bytes.remove_prefix(count);
+        take_pending();
+    }
+}
+
+void BootControl::take_pending() {
+    if (std::exchange(taking_, true))
+        return; // the caller further up goes on
+    while (mode_ == Mode::prompt && !pending_.empty()) {
+        const char byte = pending_.front();
+        pending_.pop_front();
+        std::string echo;
+        const LineEditor::Got got = editor_.take(byte, echo);
+        print(echo);
+        finish_line(got);
+    }
+    taking_ = false;
+    flush();
+}
+
+void BootControl::finish_line(LineEditor::Got got) {
+    switch (got) {
+    case LineEditor::Got::nothing:
+        return;
+    case LineEditor::Got::line:
+        return run_line(editor_.line());
+    case LineEditor::Got::too_long:
+        print("A line has at most " + std::to_string(LineEditor::line_limit) +
+              " characters; this one was not run.\r\n");
+        break;
+    case LineEditor::Got::interrupt:
+        break;
+    }
+    print(prompt);
+}
+
+void BootControl::run_line(const std::string& line) {
+    for (const std::string_view command : split_commands(line)) {
+        const Execution execution = run_command(command);
+        if (execution.next != Next::stay)
+            return act(execution);
+    }
+    print(prompt);
+}
+
+Execution BootControl::run_command(std::string_view command) {
+    BootState next = state();
+    Execution execution = openboot_.run(command, next);
+    if (const auto saved = change(next); !saved) {
+        print(saved.fault().message + "\r\n");
+        if (execution.next == Next::stay)
+            return execution; // its text tells of a change that was not made
+    }
+    print(execution.text);
+    return execution;
+}
+
+void BootControl::act(const Execution& execution) {
+    flush();
+    if (execution.next == Next::boot) {
+        leave_prompt();
+        actions_.boot(execution.plan);
+        return;
+    }
+    mode_ = Mode::waiting;
+    execution.next == Next::power_off ? actions_.power_off() : actions_.reset_all();
+}
+
+void BootControl::print(std::string_view text) {
+    output_ += text;
+    if (output_.size() >= output_chunk)
+        flush();
+}
+
+void BootControl::flush() {
+    if (!output_.empty())
+        actions_.print(std::exchange(output_, ""));
+}
+
+} // namespace lom::vmm
