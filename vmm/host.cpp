@@ -222,6 +222,7 @@ struct Host::Impl {
         qmp->execute("query-block", "", [this](const Result<QmpFields>& answer) {
             if (answer)
                 cd_file = inserted_file(answer->json, "cd0");
+            cd_known = true;
             qmp->execute("query-status", "", [this](const Result<QmpFields>& status_now) {
                 if (!status_now)
                     return lose_contact("QEMU did not say how the host is.");
@@ -334,6 +335,7 @@ struct Host::Impl {
     }
 
     void connect_qmp(std::chrono::milliseconds limit, std::function<void()> ready) {
+        cd_known = false;
         qmp = std::make_unique<Qmp>(
             loop, files.qmp(), limit,
             Qmp::Handlers{.ready = std::move(ready),
@@ -344,6 +346,7 @@ struct Host::Impl {
 
     void on_qmp_ready() {
         observer.serial(files.serial_input());
+        cd_known = true;
         apply_cd([this](const Result<void>& inserted) {
             if (!qmp)
                 return;
@@ -611,9 +614,10 @@ struct Host::Impl {
         apply_cd(std::move(done));
     }
 
-    /// Makes the drive hold what is wanted. Nothing to do while there is no QEMU.
+    /// Makes the drive hold what is wanted. Nothing to do while there is no QEMU, or before it is
+    /// known what its drive holds: then it is done later.
     void apply_cd(Done done = [](const Result<void>&) {}) {
-        if (!qmp || !process || wanted_cd.empty() || !cd_file.empty())
+        if (!qmp || !process || !cd_known || wanted_cd.empty() || !cd_file.empty())
             return done({});
         qmp->execute(
             "blockdev-change-medium",
@@ -744,7 +748,8 @@ struct Host::Impl {
     bool io_error = false;
     bool tray_open = false;
     std::string wanted_cd;
-    std::string cd_file; ///< in the drive now
+    std::string cd_file;   ///< in the drive now
+    bool cd_known = false; ///< cd_file is what QEMU has
     Done started;
     std::function<void()> after_exit;
 
