@@ -205,7 +205,8 @@ struct InteractiveTerminal::Impl {
             if (quit_output)
                 return;
             rows_used += rows;
-            if (!write_all(terminal_out, line) && input.take_interrupt())
+            if (!write_all(terminal_out, line, &Input::interrupt_pending) ||
+                Input::take_interrupt())
                 quit_output = true;
             text.remove_prefix(end);
         }
@@ -268,7 +269,8 @@ InteractiveTerminal::InteractiveTerminal(Input& input, RemoteTree& tree,
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_HIST, history, impl_->history_lines);
     el_wset(editor, EL_GETCFN, &Impl::next_key);
-    el_set(editor, EL_ADDFN, "lom-complete", "Completes the word at the cursor", &Impl::on_tab);
+    // The wide form, because the narrow one copies the names and never frees them.
+    el_wset(editor, EL_ADDFN, L"lom-complete", L"Completes the word at the cursor", &Impl::on_tab);
     constexpr std::pair<const char*, const char*> keys[] = {
         {"^I", "lom-complete"},          {"^R", "em-inc-search-prev"},
         {"^W", "ed-delete-prev-word"},   {"\\e[1;5D", "ed-prev-word"},

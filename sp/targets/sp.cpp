@@ -46,7 +46,7 @@ std::string SpSettings::current_hostname() const {
     return name.data();
 }
 
-Target::Ptr sp_target(const TargetContext& context) {
+Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) {
     auto target = Target::make("SP", "The service processor: accounts, services, logs.");
     SpSettings& sp = context.sp;
     target->shows<std::string>("current_hostname", "The name in effect.",
@@ -86,6 +86,7 @@ Target::Ptr sp_target(const TargetContext& context) {
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
     kvms->child(host_storage_target(context));
     services->child(kvms);
+    target->link("console", console); // as on ILOM: both names reach the same console
     target->child(logs_target(context));
     target->child(network_target(context));
     target->child(services);

@@ -7,8 +7,7 @@ Target::Ptr build_root(const TargetContext& context) {
     auto host = host_target(context);
     auto console = console_target(context);
     host->child(console);
-    auto sp = sp_target(context);
-    sp->link("console", console); // as on ILOM: both names reach the same console
+    auto sp = sp_target(context, console);
     root->child(host);
     root->child(sp);
     root->child(legacy_system_target(context));

@@ -44,7 +44,7 @@ struct TargetContext {
 Target::Ptr build_root(const TargetContext& context);
 
 // -- branches
-Target::Ptr sp_target(const TargetContext& context);
+Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console);
 Target::Ptr users_target(const TargetContext& context);
 Target::Ptr sessions_target(const TargetContext& context);
 Target::Ptr network_target(const TargetContext& context);

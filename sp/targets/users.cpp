@@ -37,6 +37,7 @@ Target::Ptr user_target(const TargetContext& context, const Account& account) {
     const std::string name = account.name;
 
     Property role = role_property();
+    role.readable = true;
     role.get = [letters = account.roles.letters()] { return Value(letters); };
     role.set = [&accounts, name](const Caller& caller, Value value, const Property::Done& done) {
         const auto roles = Roles::parse(std::get<std::string>(value));
