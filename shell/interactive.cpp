@@ -80,6 +80,7 @@ struct InteractiveTerminal::Impl {
     History* history_lines = nullptr;
     std::string prompt;
     bool editing = false;
+    bool in_console = false;
     bool abandoned = false;
     std::size_t typed = 0; ///< characters of this line, to bound it
     std::string tab_line;  ///< the line at the last Tab that changed nothing
@@ -317,7 +318,11 @@ void InteractiveTerminal::remember(const std::string& line) {
 }
 
 void InteractiveTerminal::notice(std::string_view line) {
-    (void)write_all(terminal_out, (impl_->editing ? "\n" : "") + std::string(line) + "\n");
+    // In the middle of the guest's bytes, on a raw terminal: as the console's own notices.
+    if (impl_->in_console)
+        (void)write_all(terminal_out, "\r\n[" + std::string(line) + "]\r\n");
+    else
+        (void)write_all(terminal_out, (impl_->editing ? "\n" : "") + std::string(line) + "\n");
 }
 
 void InteractiveTerminal::write(std::string_view text) { impl_->write_paused(text); }
@@ -341,9 +346,11 @@ std::size_t InteractiveTerminal::width() const { return window().ws_col; }
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {
     const TerminalMode mode(raw);
+    impl_->in_console = true;
     std::string ahead = impl_->input.take_ahead();
     const auto ended = ConsoleSession(tree, request, {terminal_in, terminal_out, &ahead, "\r\n"})
                            .run(std::move(reply));
+    impl_->in_console = false;
     impl_->input.put_back(std::move(ahead));
     return ended;
 }

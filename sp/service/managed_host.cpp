@@ -155,15 +155,16 @@ void ManagedHost::on_drive_changed() {
         return;
     const auto& status = drive_.status();
     if (status.status != last_status_) {
+        // First of all: what follows may come back here.
+        const std::string before = std::exchange(last_status_, status.status);
         if (status.operational() && inserted_)
             host_->continue_after_io_error(); // reads wait no longer
         if (status.operational() && !inserted_)
             insert_image();
-        if (!status.pending() && !(last_status_.empty() && status.status == "disabled"))
+        if (!status.pending() && !(before.empty() && status.status == "disabled"))
             events_.append("Media", "State", status.operational() ? "info" : "minor",
                            "Remote image " + *settings_.server_uri + ": " + status.status + "." +
                                (status.detail.empty() ? "" : " " + status.detail));
-        last_status_ = status.status;
     }
     if (status.pending() || (status.operational() && !inserted_ && medium_problem_.empty()))
         return;
