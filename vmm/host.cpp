@@ -602,9 +602,10 @@ struct Host::Impl {
             if (!pressed)
                 return done(pressed.fault());
             event(Severity::info, "The host's power button was pressed.");
-            set_status(HostStatus::powering_off, "Waiting for the guest to shut down, since " +
-                                                     clock_now() + ", up to " + limit_text() +
-                                                     "; 'stop -force' cuts its power.");
+            set_status(HostStatus::powering_off,
+                       "The power button was pressed at " + clock_now() + "; waiting up to " +
+                           limit_text() +
+                           " for the guest to shut down. 'stop -force' cuts its power.");
             shutdown_timer = loop.after(environment.shutdown_limit, [this] { give_up_shutdown(); });
             done({});
         });

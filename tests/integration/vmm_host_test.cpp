@@ -45,7 +45,7 @@ TEST_F(HostTest, a_guest_that_ignores_the_button_is_told_of_and_left_running) {
     ASSERT_TRUE(console_says("i"));
     ASSERT_TRUE(stop(false)) << refusal;
     EXPECT_EQ(host->status(), HostStatus::powering_off);
-    EXPECT_NE(host->status_detail().find("Waiting for the guest to shut down, since "),
+    EXPECT_NE(host->status_detail().find("waiting up to 1 s for the guest to shut down"),
               std::string::npos);
     EXPECT_FALSE(stop(false));
     EXPECT_EQ(refusal, "Target shutdown in progress");

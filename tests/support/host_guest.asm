@@ -24,8 +24,9 @@
         mov si, name
         call print
 next:   mov dx, 0x3fd
-        in al, dx
-        test al, 0x10                   ; break
+        in al, dx                       ; once: reading forgets the break
+        mov bl, al
+        test bl, 0x10
         jz .no_break
         mov si, brk
         call print
@@ -36,9 +37,7 @@ next:   mov dx, 0x3fd
         in ax, dx
         test ah, 1                      ; power button
         jnz off
-.key:   mov dx, 0x3fd
-        in al, dx
-        test al, 1
+.key:   test bl, 1
         jz next
         mov dx, 0x3f8
         in al, dx
