@@ -29,6 +29,21 @@ bool write_all(int fd, std::string_view content) {
     return true;
 }
 
+enum class Sync { no, yes };
+
+Result<void> replace(const std::string& path, const std::string& content, mode_t mode, Sync sync) {
+    const std::string temporary = path + ".new";
+    const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    if (!fd || !write_all(fd.get(), content) || (sync == Sync::yes && fsync(fd.get()) < 0)) {
+        Fault fault = file_fault("Cannot write", path);
+        unlink(temporary.c_str());
+        return fault;
+    }
+    if (rename(temporary.c_str(), path.c_str()) < 0)
+        return file_fault("Cannot replace", path);
+    return {};
+}
+
 std::string parent_of(const std::string& path) {
     const auto slash = path.rfind('/');
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
@@ -55,19 +70,16 @@ Result<std::string> read_file(const std::string& path) {
 }
 
 Result<void> write_file_durably(const std::string& path, const std::string& content, mode_t mode) {
-    const std::string temporary = path + ".new";
-    UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-    if (!fd || !write_all(fd.get(), content) || fsync(fd.get()) < 0) {
-        Fault fault = file_fault("Cannot write", path);
-        unlink(temporary.c_str());
-        return fault;
-    }
-    if (rename(temporary.c_str(), path.c_str()) < 0)
-        return file_fault("Cannot replace", path);
+    if (const auto replaced = replace(path, content, mode, Sync::yes); !replaced)
+        return replaced;
     const UniqueFd folder(open(parent_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder || fsync(folder.get()) < 0)
         return file_fault("Cannot sync the folder of", path);
     return {};
+}
+
+Result<void> replace_file(const std::string& path, const std::string& content, mode_t mode) {
+    return replace(path, content, mode, Sync::no);
 }
 
 Result<void> make_directories(const std::string& path, mode_t mode) {

@@ -5,7 +5,7 @@ add_library(lom_options INTERFACE)
 target_include_directories(lom_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(lom_options INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Werror
-    -Wno-restrict # g++ 12 sees it in "literal" + std::string (GCC bug 105651)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> # g++ 12 sees it in "literal" + std::string (GCC bug 105651)
     -Wno-missing-field-initializers # designated initialisers leave the rest at its default
     -fstack-protector-strong -fno-omit-frame-pointer)
 target_compile_definitions(lom_options INTERFACE LOM_VERSION="${PROJECT_VERSION}")

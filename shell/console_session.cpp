@@ -22,6 +22,7 @@ namespace {
 
 constexpr auto quiet_before_leaving = 1s;
 constexpr auto escape_patience = 1s;
+constexpr std::chrono::milliseconds hang_up_patience{300};
 constexpr std::size_t longest_message = 256U << 10U;
 constexpr std::size_t longest_input = 4096;
 
@@ -75,9 +76,27 @@ Result<void> ConsoleSession::run(control::RunReply reply) {
             continue;
         break;
     }
+    hang_up();
     (void)write_all(io_.output, io_.newline);
     say("Serial console stopped.");
     return {};
+}
+
+// Waits for lomd's side to close first: to close with output unread would be an error to lomd,
+// which might then miss the last input.
+void ConsoleSession::hang_up() {
+    if (!fd_)
+        return;
+    shutdown(fd_.get(), SHUT_WR);
+    std::vector<char> unread(longest_message);
+    const auto deadline = Clock::now() + hang_up_patience;
+    for (auto left = hang_up_patience; left > 0ms;
+         left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now())) {
+        pollfd entry{fd_.get(), POLLIN, 0};
+        if (poll(&entry, 1, static_cast<int>(left.count())) <= 0 ||
+            recv(fd_.get(), unread.data(), unread.size(), MSG_DONTWAIT) <= 0)
+            return;
+    }
 }
 
 int ConsoleSession::timeout() const {

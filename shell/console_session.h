@@ -44,6 +44,7 @@ class ConsoleSession {
     void feed(std::string_view bytes);
     void send_pending();
     bool reattach();
+    void hang_up();
     int timeout() const;
     void say(const std::string& line);
 

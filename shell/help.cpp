@@ -105,8 +105,7 @@ int Interpreter::help(const Command& command) {
 int Interpreter::help_target(const Command& command) {
     const auto place = locate(command);
     if (!place)
-        return complain("help", place.fault(),
-                        target_hint(resolve_path(current_, command.items.front().name)));
+        return no_target("help", place.fault(), wanted_path(command));
     std::string properties;
     for (const control::PropertyDescription& property : place->description.properties) {
         bool wanted = place->rest.empty();

@@ -44,6 +44,8 @@ Input::Input(int fd, RemoteTree& tree, bool signals) : fd_(fd), tree_(tree) {
     install(SIGQUIT, SIG_IGN);
 }
 
+bool Input::interrupt_pending() { return interrupt_seen != 0; }
+
 bool Input::take_interrupt() {
     const bool seen = interrupt_seen != 0;
     interrupt_seen = 0;

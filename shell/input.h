@@ -36,8 +36,9 @@ class Input {
     /// What was read and not yet used, for a console; what that leaves is put back.
     std::string take_ahead();
     void put_back(std::string bytes);
-    /// Whether Ctrl-C came since the last call.
-    bool take_interrupt();
+    /// Whether Ctrl-C came; taking it forgets it.
+    static bool interrupt_pending();
+    static bool take_interrupt();
 
   private:
     Event wait();

@@ -80,6 +80,7 @@ struct InteractiveTerminal::Impl {
     History* history_lines = nullptr;
     std::string prompt;
     bool editing = false;
+    bool in_console = false;
     bool abandoned = false;
     std::size_t typed = 0; ///< characters of this line, to bound it
     std::string tab_line;  ///< the line at the last Tab that changed nothing
@@ -204,7 +205,8 @@ struct InteractiveTerminal::Impl {
             if (quit_output)
                 return;
             rows_used += rows;
-            if (!write_all(terminal_out, line) && input.take_interrupt())
+            if (!write_all(terminal_out, line, &Input::interrupt_pending) ||
+                Input::take_interrupt())
                 quit_output = true;
             text.remove_prefix(end);
         }
@@ -267,7 +269,8 @@ InteractiveTerminal::InteractiveTerminal(Input& input, RemoteTree& tree,
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_HIST, history, impl_->history_lines);
     el_wset(editor, EL_GETCFN, &Impl::next_key);
-    el_set(editor, EL_ADDFN, "lom-complete", "Completes the word at the cursor", &Impl::on_tab);
+    // The wide form, because the narrow one copies the names and never frees them.
+    el_wset(editor, EL_ADDFN, L"lom-complete", L"Completes the word at the cursor", &Impl::on_tab);
     constexpr std::pair<const char*, const char*> keys[] = {
         {"^I", "lom-complete"},          {"^R", "em-inc-search-prev"},
         {"^W", "ed-delete-prev-word"},   {"\\e[1;5D", "ed-prev-word"},
@@ -315,7 +318,11 @@ void InteractiveTerminal::remember(const std::string& line) {
 }
 
 void InteractiveTerminal::notice(std::string_view line) {
-    (void)write_all(terminal_out, (impl_->editing ? "\n" : "") + std::string(line) + "\n");
+    // In the middle of the guest's bytes, on a raw terminal: as the console's own notices.
+    if (impl_->in_console)
+        (void)write_all(terminal_out, "\r\n[" + std::string(line) + "]\r\n");
+    else
+        (void)write_all(terminal_out, (impl_->editing ? "\n" : "") + std::string(line) + "\n");
 }
 
 void InteractiveTerminal::write(std::string_view text) { impl_->write_paused(text); }
@@ -339,9 +346,11 @@ std::size_t InteractiveTerminal::width() const { return window().ws_col; }
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {
     const TerminalMode mode(raw);
+    impl_->in_console = true;
     std::string ahead = impl_->input.take_ahead();
     const auto ended = ConsoleSession(tree, request, {terminal_in, terminal_out, &ahead, "\r\n"})
                            .run(std::move(reply));
+    impl_->in_console = false;
     impl_->input.put_back(std::move(ahead));
     return ended;
 }

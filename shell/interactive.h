@@ -12,11 +12,13 @@
 
 namespace lom::shell {
 
+struct Completion;
+
 class InteractiveTerminal final : public Terminal {
   public:
     /// `complete(line up to the cursor)` is asked on Tab.
     InteractiveTerminal(Input& input, RemoteTree& tree,
-                        std::function<struct Completion(std::string_view)> complete);
+                        std::function<Completion(std::string_view)> complete);
     ~InteractiveTerminal() override;
 
     enum class Read { line, abandoned, end };

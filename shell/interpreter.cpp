@@ -142,7 +142,7 @@ int Interpreter::cd(const Command& command) {
         command.items.empty() ? "/" : resolve_path(current_, command.items.front().name);
     const auto found = tree_.describe(path);
     if (!found)
-        return complain("cd", found.fault(), target_hint(path));
+        return no_target("cd", found.fault(), path);
     if (!command.options.examine) {
         current_ = found->path;
         terminal_.write(current_ + "\n");
@@ -208,9 +208,7 @@ std::optional<std::string> Interpreter::new_secret(std::string_view verb,
 int Interpreter::set(const Command& command) {
     const auto place = locate(command);
     if (!place)
-        return complain("set", place.fault(),
-                        target_hint(resolve_path(
-                            current_, command.items.empty() ? "." : command.items.front().name)));
+        return no_target("set", place.fault(), wanted_path(command));
     if (place->rest.empty())
         return complain("set",
                         "Invalid command syntax\nUsage: " + std::string(spec_of(Verb::set).usage),
@@ -286,10 +284,7 @@ int Interpreter::create(const Command& command) {
     const std::string container = parent_path(request.target);
     const auto description = tree_.describe(container);
     if (!description)
-        return complain(
-            "create",
-            Fault{description.fault().kind, "Invalid target " + printable(request.target)},
-            target_hint(container));
+        return no_target("create", description.fault(), container);
     const auto* verb = find_verb_of(*description, "create");
     if (!verb)
         return complain("create", "Nothing can be created in " + description->path,
@@ -324,8 +319,7 @@ int Interpreter::act(const Command& command) {
     const std::string name(spec_of(command.verb).name);
     const auto place = locate(command);
     if (!place)
-        return complain(name, place.fault(),
-                        target_hint(resolve_path(current_, command.items.front().name)));
+        return no_target(name, place.fault(), wanted_path(command));
     if (!place->rest.empty())
         return complain(name,
                         "Invalid command syntax: one target is enough\nUsage: " +
@@ -390,6 +384,16 @@ int Interpreter::complain(std::string_view verb, const Fault& fault, const std::
         sentence = std::string(words) + (sentence.empty() ? "" : "\n" + sentence);
     terminal_.write(std::string(verb) + ": " + sentence + "\n" + (hint.empty() ? "" : hint + "\n"));
     return status::of(fault.kind);
+}
+
+int Interpreter::no_target(std::string_view verb, const Fault& fault, const std::string& path) {
+    // Further questions to a lomd that does not answer would only take their time.
+    return complain(verb, fault,
+                    fault.kind == FaultKind::not_found ? target_hint(path) : std::string());
+}
+
+std::string Interpreter::wanted_path(const Command& command) const {
+    return command.items.empty() ? current_ : resolve_path(current_, command.items.front().name);
 }
 
 std::string Interpreter::target_hint(const std::string& path) {

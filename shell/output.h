@@ -5,7 +5,7 @@
 
 namespace lom::shell {
 
-/// False when the other side is gone or Ctrl-C struck in the middle.
-bool write_all(int fd, std::string_view bytes);
+/// False when the other side is gone, or when a signal came and `stop` says to give up.
+bool write_all(int fd, std::string_view bytes, bool (*stop)() = nullptr);
 
 } // namespace lom::shell

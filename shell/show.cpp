@@ -51,7 +51,7 @@ void filter_rows(const Wanted& wanted, control::Table& table) {
                 });
 }
 
-// Targets that do not match lose their block but stay as the way to those that do.
+// The targets that match, with the wanted properties only, in the order of the walk.
 void flatten(control::TargetView view, const Wanted& wanted,
              std::vector<control::TargetView>& matches) {
     std::vector<control::TargetView> below = std::move(view.targets);
@@ -149,7 +149,7 @@ int Interpreter::show(const Command& given) {
         }
     }
     if (!view)
-        return complain("show", view.fault(), target_hint(path));
+        return no_target("show", view.fault(), path);
 
     Wanted wanted;
     for (std::size_t i = next; i < command.items.size(); ++i) {

@@ -10,8 +10,6 @@ namespace {
 constexpr int usb_slot = 4;
 constexpr int first_disk_slot = 8;
 constexpr int first_nic_slot = 16;
-// Devices that are not in the plan's order come after those that are.
-constexpr int unplanned_boot_index = 100;
 
 /// QemuOpts: a comma inside a value is written twice.
 std::string escaped(const std::string& value) {
@@ -66,32 +64,32 @@ class Builder {
         if (launch_.acceleration == Acceleration::kvm)
             add({"-accel", "kvm", "-cpu", "host"});
         else
-            add({"-accel", "tcg", "-cpu", "max"});
+            add({"-accel", "tcg,tb-size=128", "-cpu", "max"});
         add({"-smp", std::to_string(definition_.processors), "-m",
              std::to_string(definition_.memory_mib) + "M", "-rtc", "base=utc"});
     }
 
     void behaviour() {
-        // Stopped until the medium is in and the ok prompt has let go. A guest that has shut down
-        // stays, so that the reason can be read; the service processor ends it.
-        add({"-S", "-action",
-             std::string("reboot=") + (launch_.trap_reboot ? "shutdown" : "reset") +
-                 ",shutdown=pause,panic=pause,watchdog=reset"});
+        // At the ok prompt the processor waits. A guest that has shut down stays, so that the
+        // reason can be read; the service processor ends it.
+        if (launch_.plan.stop_at_ok)
+            add({"-S"});
+        add({"-action", std::string("reboot=") + (launch_.trap_reboot ? "shutdown" : "reset") +
+                            ",shutdown=pause,panic=pause"});
         add({"-boot",
              launch_.plan.firmware_setup ? "strict=on,menu=on,splash-time=60000" : "strict=on"});
         add({"-sandbox",
              "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});
-        add({"-pidfile", files_.pid()});
-        // Why a machine stopped, written down by QEMU itself: events are lost while nobody listens.
-        add({"-trace", "enable=qemu_system_shutdown_request", "-D", files_.qemu_log()});
+        add({"-pidfile", files_.pid()}); // locked: no second QEMU can start on the same files
+        // Why a machine stopped, written to its stderr: events are lost while nobody listens.
+        add({"-trace", "enable=qemu_system_shutdown_request"});
     }
 
     void sockets() {
         monitor("mon0", files_.qmp());
         monitor("mon1", files_.second_qmp());
-        // Output goes to the log alone (.out is /dev/null): a socket that fills up makes QEMU 7.2
-        // write the bytes it tries again to the log twice.
-        add({"-chardev", "pipe,id=serial0,path=" + escaped(files_.serial_pipe()) +
+        // Output goes to the log alone; a pipe takes the input without ever holding QEMU up.
+        add({"-chardev", "pipe,id=serial0,path=" + escaped(files_.serial()) +
                              ",logfile=" + escaped(files_.console_log()) + ",logappend=on"});
         add({"-serial", "chardev:serial0"});
         add({"-vga", "std", "-display", "none", "-vnc",
@@ -143,17 +141,17 @@ class Builder {
         add({"-device", "usb-tablet,bus=usb.0", "-device", "usb-kbd,bus=usb.0"});
         add({"-device", "usb-bot,id=bot0,bus=usb.0"});
         // A medium that is inserted later is news to the guest (unit attention), which SeaBIOS
-        // takes for a failed read: what is to be booted is there from the start.
+        // takes for a failed read: what may be booted is there from the start.
         std::string medium;
         if (!launch_.cd_image.empty()) {
-            add({"-blockdev", "driver=raw,node-name=cd-image,read-only=on,file.driver=file,"
-                              "file.locking=off,file.filename=" +
+            add({"-blockdev", "driver=raw,node-name=cd-1,read-only=on,file.driver=file,"
+                              "file.read-only=on,file.locking=off,file.filename=" +
                                   escaped(launch_.cd_image)});
-            medium = ",drive=cd-image";
+            medium = ",drive=cd-1";
         }
         // rerror=stop: QEMU holds the guest while the image's source is away.
-        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop,bootindex=" +
-                            boot_index({"rcdrom", "cdrom"}, 0) + medium});
+        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop" + medium +
+                            boot_index({"rcdrom", "cdrom"})});
     }
 
     void add_disk(const Disk& disk) {
@@ -168,8 +166,7 @@ class Builder {
         add({"-device", "virtio-blk-pci,id=" + disk.name + ",drive=" + node +
                             ",serial=" + disk.name + ",addr=0x" +
                             slot_text(first_disk_slot + number_of(disk.name)) +
-                            ",werror=stop,rerror=stop,bootindex=" +
-                            boot_index(aliases, 10 + number_of(disk.name))});
+                            ",werror=stop,rerror=stop" + boot_index(aliases)});
     }
 
     void add_nic(const Nic& nic) {
@@ -177,31 +174,20 @@ class Builder {
         std::vector<std::string> aliases{nic.name};
         if (nic.name == definition_.nics.front().name)
             aliases.emplace_back("net");
-        std::string device = "virtio-net-pci,id=" + nic.name + ",netdev=" + nic.name +
-                             "-user,mac=" + nic.mac + ",addr=0x" +
-                             slot_text(first_nic_slot + number_of(nic.name));
-        // A boot ROM only where this boot may use it: with nothing to boot it would ask for ever.
-        if (planned(aliases))
-            device += ",bootindex=" + boot_index(aliases, 0);
-        else
-            device += ",romfile=";
-        add({"-device", device});
+        const std::string device = "virtio-net-pci,id=" + nic.name + ",netdev=" + nic.name +
+                                   "-user,mac=" + nic.mac + ",addr=0x" +
+                                   slot_text(first_nic_slot + number_of(nic.name));
+        // A boot ROM only where this boot may use it: it costs time at every start.
+        const std::string index = boot_index(aliases);
+        add({"-device", device + (index.empty() ? ",romfile=" : index)});
     }
 
-    std::ptrdiff_t place_in_plan(const std::vector<std::string>& aliases) const {
+    /// Its place in the plan. A device without one is not tried: -boot strict=on.
+    std::string boot_index(const std::vector<std::string>& aliases) const {
         const auto& order = launch_.plan.order;
-        return std::find_first_of(order.begin(), order.end(), aliases.begin(), aliases.end()) -
-               order.begin();
-    }
-
-    bool planned(const std::vector<std::string>& aliases) const {
-        return place_in_plan(aliases) < std::ssize(launch_.plan.order);
-    }
-
-    std::string boot_index(const std::vector<std::string>& aliases, int rank) const {
-        if (planned(aliases))
-            return std::to_string(place_in_plan(aliases));
-        return std::to_string(unplanned_boot_index + rank);
+        const auto found =
+            std::find_first_of(order.begin(), order.end(), aliases.begin(), aliases.end());
+        return found == order.end() ? "" : ",bootindex=" + std::to_string(found - order.begin());
     }
 
     const HostDefinition& definition_;

@@ -1,7 +1,7 @@
 // QEMU's command line, made from the definition alone: pure, so that it can be tested line by line.
 #pragma once
 
-#include "vmm/boot_control.h"
+#include "vmm/boot_state.h"
 #include "vmm/definition.h"
 
 #include <string>
@@ -21,13 +21,15 @@ struct HostFiles {
     std::string definition() const { return dir + "/definition.json"; }
     std::string boot_state() const { return dir + "/boot.json"; }
     std::string runtime_record() const { return dir + "/runtime.json"; }
-    std::string pid() const { return run_dir + "/qemu.pid"; }
-    std::string qmp() const { return run_dir + "/qmp.sock"; }
-    std::string second_qmp() const { return run_dir + "/qmp2.sock"; } ///< for tools
-    std::string serial_pipe() const { return run_dir + "/serial"; }   ///< QEMU adds .in and .out
-    std::string serial_input() const { return serial_pipe() + ".in"; }
-    std::string serial_output() const { return serial_pipe() + ".out"; }
-    std::string vnc() const { return run_dir + "/vnc.sock"; }
+    /// QEMU's own folder: the only one that it may write to.
+    std::string sockets() const { return run_dir + "/qemu"; }
+    std::string pid() const { return sockets() + "/pid"; }
+    std::string qmp() const { return sockets() + "/qmp.sock"; }
+    std::string second_qmp() const { return sockets() + "/qmp2.sock"; } ///< for tools
+    std::string vnc() const { return sockets() + "/vnc.sock"; }
+    std::string serial() const { return sockets() + "/serial"; }    ///< as -chardev pipe has it
+    std::string serial_input() const { return serial() + ".in"; }   ///< a FIFO
+    std::string serial_output() const { return serial() + ".out"; } ///< a link to /dev/null
 };
 
 constexpr const char* uefi_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
@@ -37,8 +39,8 @@ struct Launch {
     std::string qemu;
     Acceleration acceleration = Acceleration::tcg;
     BootPlan plan;
+    bool trap_reboot = false; ///< a guest's reset stops QEMU, and is decided by us
     std::string cd_image;     ///< in the drive from the start; empty: an empty tray
-    bool trap_reboot = false; ///< a guest reboot stops QEMU and is decided by us
 };
 
 std::vector<std::string> command_line(const HostDefinition& definition, const HostFiles& files,

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -18,7 +20,8 @@ namespace {
 constexpr unsigned most_processors = 64;
 constexpr std::size_t most_disks = 8;
 constexpr std::size_t most_nics = 8;
-constexpr unsigned least_memory_mib = 32;
+constexpr unsigned least_memory_mib = 64;
+constexpr std::uint64_t own_memory_mib = 256; // for the machine itself
 constexpr std::uint64_t least_disk = 1U << 20U;
 constexpr std::uint64_t largest_disk = std::uint64_t{64} << 40U;
 constexpr std::size_t longest_text = 64;
@@ -28,7 +31,8 @@ Fault invalid(std::string message) { return {FaultKind::invalid_value, std::move
 unsigned machine_memory_mib() {
     struct sysinfo info {};
     sysinfo(&info);
-    return static_cast<unsigned>(static_cast<std::uint64_t>(info.totalram) * info.mem_unit >> 20U);
+    const std::uint64_t bytes = std::uint64_t{info.totalram} * info.mem_unit;
+    return static_cast<unsigned>((bytes >> 20U) - std::min(bytes >> 20U, own_memory_mib));
 }
 
 /// disk0, net1: a kind and a number below `count`.
@@ -55,14 +59,50 @@ bool is_mac(const std::string& text) {
     return (std::stoi(text.substr(0, 2), nullptr, 16) & 1) == 0;
 }
 
-Result<void> check_size(const HostDefinition& definition) {
+bool is_host_name(const std::string& text) {
+    return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    });
+}
+
+bool is_uuid(const std::string& text) {
+    const std::string form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    return std::equal(text.begin(), text.end(), form.begin(), form.end(), [](char c, char f) {
+        return f == '-' ? c == '-' : std::isxdigit(static_cast<unsigned char>(c)) != 0;
+    });
+}
+
+std::string random_uuid() {
+    std::random_device random;
+    std::string text = "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx"; // version 4
+    for (char& c : text)
+        if (c == 'x')
+            c = "0123456789abcdef"[random() & 15U];
+    return text;
+}
+
+/// Locally administered; the host's part comes from its uuid, the last byte from the NIC's number.
+std::string hardware_address(const std::string& uuid, const std::string& nic) {
+    const std::string number = nic.size() > 3 ? nic.substr(3, 1) : "0";
+    return "02:00:5e:" + uuid.substr(24, 2) + ":" + uuid.substr(26, 2) + ":0" + number;
+}
+
+Result<void> check_name(const HostDefinition& definition) {
+    if (!is_host_name(definition.name))
+        return invalid("A host's name has 1 to 32 lower-case letters, digits and '-'.");
+    if (!is_uuid(definition.identity.uuid))
+        return invalid("A uuid is written as 123e4567-e89b-42d3-a456-426614174000.");
+    return {};
+}
+
+Result<void> check_fit(const HostDefinition& definition) {
     const unsigned processors = std::min(most_processors, 4 * std::thread::hardware_concurrency());
     if (definition.processors < 1 || definition.processors > processors)
         return invalid("The host can have 1 to " + std::to_string(processors) +
                        " processors on this machine.");
     if (definition.memory_mib < least_memory_mib || definition.memory_mib > machine_memory_mib())
-        return invalid("The host can have 32 MB to " + std::to_string(machine_memory_mib()) +
-                       " MB of memory on this machine.");
+        return invalid("The host can have " + std::to_string(least_memory_mib) + " MB to " +
+                       std::to_string(machine_memory_mib()) + " MB of memory on this machine.");
     return {};
 }
 
@@ -92,7 +132,8 @@ Result<void> check_nics(const HostDefinition& definition) {
     return {};
 }
 
-Result<void> check_identity(const Identity& identity) {
+Result<void> check_identity(const HostDefinition& definition) {
+    const Identity& identity = definition.identity;
     for (const std::string* text :
          {&identity.manufacturer, &identity.product_name, &identity.part_number,
           &identity.serial_number, &identity.asset_tag}) {
@@ -101,6 +142,14 @@ Result<void> check_identity(const Identity& identity) {
         if (text->size() > longest_text || !printable)
             return invalid("The guest can read texts of at most 64 printable ASCII characters.");
     }
+    return {};
+}
+
+/// What holds on every machine, so that a host moved to a smaller one can still be changed.
+Result<void> check_form(const HostDefinition& definition) {
+    for (const auto& check : {check_name, check_disks, check_nics, check_identity})
+        if (const auto fine = check(definition); !fine)
+            return fine;
     return {};
 }
 
@@ -117,6 +166,12 @@ std::uint64_t number(const json::object& object, const char* name, std::uint64_t
     return error ? fallback : result;
 }
 
+/// One that is too large stays too large, for the check to say so.
+unsigned small_number(const json::object& object, const char* name, unsigned fallback) {
+    constexpr std::uint64_t largest = std::numeric_limits<unsigned>::max();
+    return static_cast<unsigned>(std::min(number(object, name, fallback), largest));
+}
+
 const json::array& list(const json::object& object, const char* name) {
     static const json::array none;
     const json::value* value = object.if_contains(name);
@@ -125,11 +180,23 @@ const json::array& list(const json::object& object, const char* name) {
 
 } // namespace
 
+void complete_definition(HostDefinition& definition) {
+    Identity& identity = definition.identity;
+    if (identity.uuid.empty())
+        identity.uuid = random_uuid();
+    if (identity.serial_number.empty()) {
+        identity.serial_number = "OL" + identity.uuid.substr(24);
+        for (char& c : identity.serial_number)
+            c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    for (Nic& nic : definition.nics)
+        if (nic.mac.empty())
+            nic.mac = hardware_address(identity.uuid, nic.name);
+}
+
 Result<void> check_definition(const HostDefinition& definition) {
-    for (const auto& check : {check_size, check_disks, check_nics})
-        if (const auto fine = check(definition); !fine)
-            return fine;
-    return check_identity(definition.identity);
+    const auto fine = check_form(definition);
+    return fine ? check_fit(definition) : fine;
 }
 
 std::string definition_to_json(const HostDefinition& definition) {
@@ -164,8 +231,8 @@ Result<HostDefinition> definition_from_json(const std::string& text_in) {
         return Fault{FaultKind::internal, "The host's definition is not readable JSON."};
     HostDefinition definition;
     definition.name = text(*object, "name");
-    definition.processors = static_cast<unsigned>(number(*object, "processors", 1));
-    definition.memory_mib = static_cast<unsigned>(number(*object, "memory_mib", 1024));
+    definition.processors = small_number(*object, "processors", definition.processors);
+    definition.memory_mib = small_number(*object, "memory_mib", definition.memory_mib);
     definition.machine = text(*object, "machine") == "pc" ? Machine::pc : Machine::q35;
     definition.firmware = text(*object, "firmware") == "uefi" ? Firmware::uefi : Firmware::bios;
     for (const json::value& entry : list(*object, "disks"))
@@ -181,7 +248,7 @@ Result<HostDefinition> definition_from_json(const std::string& text_in) {
                                text(fields, "part_number"),  text(fields, "serial_number"),
                                text(fields, "uuid"),         text(fields, "asset_tag")};
     }
-    if (const auto fine = check_definition(definition); !fine)
+    if (const auto fine = check_form(definition); !fine)
         return fine.fault();
     return definition;
 }

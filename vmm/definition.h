@@ -44,6 +44,8 @@ struct HostDefinition {
     Identity identity;
 };
 
+/// Gives what a new host or NIC lacks: uuid, serial number, hardware addresses.
+void complete_definition(HostDefinition& definition);
 /// One sentence per thing that does not fit this machine (processors, memory, names, counts).
 Result<void> check_definition(const HostDefinition& definition);
 std::string definition_to_json(const HostDefinition& definition);

@@ -3,20 +3,17 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "vmm/command_line.h"
-#include "vmm/qmp.h"
+#include "vmm/host_files.h"
+#include "vmm/qemu_process.h"
 #include "vmm/runtime_record.h"
+#include "vmm/virtual_cd.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
-#include <fstream>
+#include <ctime>
 #include <optional>
-#include <random>
+#include <utility>
 
 namespace lom::vmm {
 
@@ -24,76 +21,40 @@ using namespace std::chrono_literals;
 
 namespace {
 
+using Next = RuntimeRecord::Next;
+
 constexpr auto greeting_limit = 5s;
 constexpr auto adoption_limit = 2s;
-constexpr auto shutdown_limit = 60s; // for a guest that was asked by the ACPI power button
-constexpr auto quit_limit = 2s;      // then QEMU is killed
-constexpr auto eject_request_limit = 5s;
+constexpr auto straggler_limit = 500ms; // from a fork that a killed lomd made to QEMU's sockets
+constexpr auto straggler_pause = 10ms;
 constexpr auto reset_burst = 1s; // SeaBIOS resets up to three times for one reset of the guest
+constexpr auto heartbeat = 10s;
+constexpr auto disk_retry = 10s;
+constexpr auto trouble_is_over = 30s; // without an I/O error; the next one is an event again
 
 Fault wrong_state(std::string message) { return {FaultKind::wrong_state, std::move(message)}; }
 
-std::string random_uuid() {
-    std::random_device random;
-    std::string text = "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx";
-    for (char& c : text)
-        if (c == 'x')
-            c = "0123456789abcdef"[random() & 15U];
+std::string clock_now() {
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    localtime_r(&now, &parts);
+    char text[16];
+    std::strftime(text, sizeof(text), "%H:%M:%S", &parts);
     return text;
 }
 
-/// What a new host is given once and keeps: uuid, serial number, hardware addresses.
-void complete(HostDefinition& definition) {
-    Identity& identity = definition.identity;
-    if (identity.uuid.empty())
-        identity.uuid = random_uuid();
-    if (identity.serial_number.empty()) {
-        identity.serial_number = "OL" + identity.uuid.substr(24);
-        std::transform(identity.serial_number.begin(), identity.serial_number.end(),
-                       identity.serial_number.begin(),
-                       [](char c) { return static_cast<char>(std::toupper(c)); });
-    }
-    int index = 1;
-    for (Nic& nic : definition.nics) {
-        if (nic.mac.empty())
-            nic.mac = "02:00:5e:" + identity.uuid.substr(24, 2) + ":" +
-                      identity.uuid.substr(26, 2) + ":0" + std::to_string(index);
-        ++index;
-    }
+bool has_disk(const HostDefinition& in, const std::string& name) {
+    return std::any_of(in.disks.begin(), in.disks.end(),
+                       [&](const Disk& disk) { return disk.name == name; });
 }
 
-/// The end of QEMU's own log: what it said last.
-std::string last_log_line(const std::string& path) {
-    std::ifstream file(path);
-    file.seekg(0, std::ios::end);
-    const auto size = static_cast<std::streamoff>(file.tellg());
-    file.seekg(std::max<std::streamoff>(size - 4096, 0));
-    std::string line, last;
-    while (std::getline(file, line))
-        if (!line.empty() && line.find("qemu_system_shutdown_request") == std::string::npos)
-            last = line;
-    return last.substr(0, 500);
-}
-
-/// The reason that QEMU traced for its last stop: its ShutdownCause as a number, or -1.
-int traced_shutdown_reason(const std::string& path) {
-    const auto text = read_file(path);
-    const std::size_t at =
-        text ? text->rfind("qemu_system_shutdown_request reason=") : std::string::npos;
-    return at == std::string::npos ? -1 : std::atoi(text->c_str() + at + 36);
-}
-
-// QEMU's ShutdownCause (qapi/run-state.json), in its order.
-constexpr int cause_guest_shutdown = 5;
-constexpr int cause_guest_reset = 6;
-
-std::string how_it_ended(int status) {
-    if (status == -1)
-        return "";
-    if (WIFSIGNALED(status))
-        return std::string(" (signal ") + strsignal(WTERMSIG(status)) + ")";
-    return WEXITSTATUS(status) == 0 ? ""
-                                    : " (exit status " + std::to_string(WEXITSTATUS(status)) + ")";
+std::string why_stopped(const std::string& state) {
+    if (state == "guest-panicked")
+        return "The guest has panicked; reset or stop it.";
+    if (state == "internal-error")
+        return "The processor cannot go on with the guest's code (KVM internal error); reset or "
+               "stop it.";
+    return "The host is paused (" + state + "); reset or stop it.";
 }
 
 } // namespace
@@ -123,27 +84,29 @@ const char* host_status_text(HostStatus status) {
 struct Host::Impl {
     Impl(Loop& loop_in, HostEnvironment environment_in, HostObserver observer_in)
         : loop(loop_in), environment(std::move(environment_in)),
-          observer(std::move(observer_in)), files{environment.dir, environment.run_dir} {}
+          observer(std::move(observer_in)), files{environment.dir, environment.run_dir},
+          cd(loop, {.changed = [this] { on_medium_changed(); },
+                    .trouble = [this](const std::string& text) { event(Severity::major, text); },
+                    .proceed = [this] { proceed(); }}) {}
 
     // -- opening
 
     Result<void> open(const HostDefinition& initial) {
+        for (const std::string& path : {environment.dir, environment.run_dir})
+            if (const auto made = make_directories(path, 0711); !made)
+                return made;
         if (const auto loaded = load_definition(initial); !loaded)
             return loaded;
-        BootState state;
-        if (const auto text = read_file(files.boot_state()))
-            if (const auto read = boot_state_from_json(*text))
-                state = *read;
         boot.emplace(
-            std::move(state), [this](const BootState& changed) { return save_boot(changed); },
+            load_boot_state(), [this](const BootState& changed) { return save_boot(changed); },
             [] { return std::chrono::system_clock::now(); },
             BootControl::Actions{
-                .boot = [this](const BootPlan& plan) { boot_from_prompt(plan); },
-                .reset_all = [this] { restart("OpenBoot reset-all"); },
-                .power_off = [this] { power_off_from_prompt(); },
+                .boot = [this](const BootPlan& chosen) { boot_from_prompt(chosen); },
+                .reset_all = [this] { restart("OpenBoot resets the host.", nullptr); },
+                .power_off = [this] { cut_power("OpenBoot powers the host off.", nullptr); },
                 .print = [this](std::string_view text) { observer.prompt_text(text); }});
         boot->set_machine(definition, boot_devices(definition));
-        adopt();
+        take_over();
         return {};
     }
 
@@ -151,556 +114,647 @@ struct Host::Impl {
         const auto text = read_file(files.definition());
         if (!text) {
             definition = initial;
-            complete(definition);
+            complete_definition(definition);
+            if (const auto fine = check_definition(definition); !fine)
+                return fine;
             for (const Disk& disk : definition.disks)
-                if (const auto made = make_first_disk(disk); !made)
+                if (const auto made = make_disk(files, disk); !made)
                     return made;
             return write_file_durably(files.definition(), definition_to_json(definition), 0600);
         }
         auto stored = definition_from_json(*text);
         if (!stored)
-            return stored.fault();
+            return Fault{stored.fault().kind, files.definition() + ": " + stored.fault().message};
         definition = std::move(*stored);
         return {};
     }
 
-    /// Waits for the tool: once in a host's life, before the loop runs.
-    Result<void> make_first_disk(const Disk& disk) {
-        const auto tool = spawn(disk_tool(disk));
-        if (!tool)
-            return tool.fault();
-        int code = 0;
-        waitpid(tool->pid, &code, 0);
-        return code == 0 ? Result<void>() : disk_fault();
-    }
-
-    SpawnOptions disk_tool(const Disk& disk) const {
-        return {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", files.disk(disk.name),
-                         std::to_string(disk.size)},
-                .stderr_path = files.disk_log()};
-    }
-
-    Fault disk_fault() const {
-        return {FaultKind::unavailable,
-                "The disk cannot be made: " + last_log_line(files.disk_log())};
+    BootState load_boot_state() {
+        const auto text = read_file(files.boot_state());
+        if (!text)
+            return {};
+        auto state = boot_state_from_json(*text);
+        if (!state)
+            event(Severity::major, "The host's NVRAM cannot be read and has its defaults again: " +
+                                       state.fault().message);
+        return state ? std::move(*state) : BootState{};
     }
 
     Result<void> save_boot(const BootState& changed) {
         const auto saved =
             write_file_durably(files.boot_state(), boot_state_to_json(changed), 0600);
-        // After the caller has taken the new state over.
-        loop.post([this, weak = std::weak_ptr(life)] {
-            if (!weak.expired()) {
-                follow_trap();
-                observer.changed();
-            }
+        // Soon: BootControl takes the new state over once this has returned.
+        after_save = loop.after(0ms, [this] {
+            follow_trap();
+            observer.changed();
         });
         return saved;
     }
 
-    /// A QEMU that an earlier lomd started: connect to it, ask how it is. Never kill it.
-    void adopt() {
-        const auto record = load_runtime_record(files.runtime_record());
-        if (!record)
-            return;
-        if (!is_alive(record->process)) {
-            unlink(files.runtime_record().c_str());
-            if (!record->intent)
-                event(Severity::major, "The host lost its power while the service processor was "
-                                       "away.");
-            return;
-        }
-        process = record->process;
-        running_plan.once = record->once;
-        set_status(HostStatus::starting, "Taking over the running host.");
-        watch_process();
-        connect_qmp(adoption_limit, [this] { examine_adopted(); });
-    }
+    // -- taking over from an earlier lomd
 
-    void examine_adopted() {
-        // A medium is looked for first: inserting it again would disturb the guest.
-        qmp->execute("query-block", "", [this](const Result<QmpFields>& answer) {
-            if (answer)
-                cd_file = inserted_file(answer->json, "cd0");
-            qmp->execute("query-status", "", [this](const Result<QmpFields>& status_now) {
-                if (!status_now)
-                    return lose_contact("QEMU did not say how the host is.");
-                observer.serial(files.serial_input());
-                take_up(status_now->status);
-                apply_cd();
-            });
+    /// Whoever listens at the monitor is the host's QEMU, recorded or not.
+    void take_over() {
+        const auto found = load_runtime_record(files.runtime_record());
+        const RuntimeRecord record = found.value_or(RuntimeRecord{});
+        plan = next_plan = record.plan;
+        cd.want(record.medium, nullptr);
+        if (const auto running = listener_at(files.qmp()))
+            return adopt(*running, record);
+        if (is_alive(record.process))
+            return adopt(record.process, record);
+        if (!found)
+            return;
+        set_status(HostStatus::starting, "");
+        straggler_deadline = std::chrono::steady_clock::now() + straggler_limit;
+        const bool maybe_on_its_way = record.next == Next::boot && record.process.pid == 0;
+        take_over_timer = loop.after(0ms, [this, record, maybe_on_its_way] {
+            maybe_on_its_way ? await_straggler(record) : resume(record);
         });
     }
 
-    void take_up(const std::string& state) {
-        if (state == "running")
-            return set_status(HostStatus::powered_on, "");
-        if (state == "prelaunch")
-            return enter_prompt();
-        if (state == "shutdown") {
-            const int cause = traced_shutdown_reason(files.qemu_log());
-            return on_shutdown(cause == cause_guest_reset      ? "guest-reset"
-                               : cause == cause_guest_shutdown ? "guest-shutdown"
-                                                               : "");
-        }
-        set_stopped(state);
+    /// The last lomd may have been killed between forking QEMU and noting its number.
+    void await_straggler(const RuntimeRecord& record) {
+        if (const auto running = listener_at(files.qmp()))
+            return adopt(*running, record);
+        if (std::chrono::steady_clock::now() > straggler_deadline)
+            return resume(record);
+        take_over_timer = loop.after(straggler_pause, [this, record] { await_straggler(record); });
     }
 
-    // -- starting and ending QEMU
+    /// QEMU is gone: what was to come next?
+    void resume(const RuntimeRecord& record) {
+        switch (record.next) {
+        case Next::nothing:
+            event(Severity::major, "The host lost its power while the service processor was away.");
+            return go_off("");
+        case Next::off:
+            return go_off("");
+        case Next::decide:
+            return begin(nullptr);
+        case Next::boot:
+            return launch(record.plan, nullptr);
+        }
+    }
+
+    void adopt(const ProcessId& process, const RuntimeRecord& record) {
+        // A boot whose process is just not recorded yet is under way; the rest is still to end.
+        next = record.next == Next::boot && record.process.pid == 0 ? Next::nothing : record.next;
+        set_status(HostStatus::starting, "Taking over the running host.");
+        watch(process, adoption_limit, false);
+        save_record();
+    }
+
+    void examine() {
+        qemu->execute("query-status", "", [this](const Result<QmpFields>& now) {
+            if (!now || !qemu)
+                return; // contact is lost: that comes by itself
+            observer.serial(files.serial_input());
+            if (status == HostStatus::unreachable)
+                event(Severity::info, "The host answers again.");
+            cd.attach(*qemu, [] {});
+            if (now->status == "prelaunch")
+                return stop_at_ok(); // only there does a processor wait for its first step
+            follow_trap();
+            set_status(HostStatus::powered_on, "");
+            on_state(now->status);
+        });
+    }
+
+    // -- starting QEMU
 
     void start(Done done) {
+        if (next == Next::off)
+            return done(wrong_state("Target shutdown in progress"));
         if (power_state() == PowerState::on)
             return done(wrong_state("Target already started"));
+        if (disk_maker)
+            return done(Fault{FaultKind::busy, "The host's hardware is being changed; try again."});
+        event(Severity::info, "The host is powered on.");
         begin(std::move(done));
     }
 
     void begin(Done done) {
-        const BootPlan plan = boot->begin_boot();
-        launch(plan, std::move(done));
+        without_cd = false;
+        launch(boot->begin_boot(), std::move(done));
     }
 
-    void launch(const BootPlan& plan, Done done) {
-        if (plan.power_off) { // the script's own word
-            set_status(HostStatus::powered_off, "The boot script powered the host off.");
-            return done({});
-        }
-        running_plan = plan;
+    void launch(const BootPlan& chosen, Done done) {
         started = std::move(done);
-        tray_open = false;
-        cd_file.clear();
+        plan = next_plan = chosen;
+        if (plan.power_off) { // the script's own word
+            answer_start({});
+            return go_off("The boot script powered the host off.");
+        }
+        coming_up = true;
         set_status(HostStatus::starting, "");
-        trap = plan.once || boot->next_boot_is_special();
-        if (const auto prepared = prepare_files(); !prepared)
-            return fail_start(prepared.fault());
-        // The intent first: a lomd that dies right after the fork leaves a trace of it.
-        save_runtime_record(files.runtime_record(), {{}, plan.once, true});
-        const auto spawned =
-            spawn({.argv = command_line(
-                       definition, files,
-                       {environment.qemu, environment.acceleration, plan, readable_cd(), trap}),
-                   .stderr_path = files.qemu_log()});
+        const auto spawned = spawn_qemu();
         if (!spawned)
             return fail_start(spawned.fault());
-        process = *spawned;
-        cd_file = readable_cd();
-        save_runtime_record(files.runtime_record(), {*process, plan.once, false});
-        watch_process();
-        connect_qmp(greeting_limit, [this] { on_qmp_ready(); });
+        watch(*spawned, greeting_limit, true);
+        save_record();
     }
 
-    /// The medium for the command line. QEMU refuses to start on a file that it cannot open; the
-    /// host then starts with an empty tray.
-    std::string readable_cd() const {
-        return wanted_cd.empty() || access(wanted_cd.c_str(), R_OK) != 0 ? "" : wanted_cd;
+    Result<ProcessId> spawn_qemu() {
+        if (const auto fine = check_definition(definition); !fine)
+            return fine.fault();
+        const auto owner = qemu_owner();
+        if (const auto prepared = prepare_files(files, definition, owner); !prepared)
+            return prepared.fault();
+        next = Next::boot; // first, so that a lomd killed right after the fork leaves word of it
+        save_record();
+        next = Next::nothing;
+        trap = wants_trap();
+        return spawn({.argv = command_line(definition, files,
+                                           {environment.qemu, environment.acceleration, plan, *trap,
+                                            without_cd ? "" : cd.wanted()}),
+                      .stderr_path = files.qemu_log(),
+                      .uid = owner,
+                      .gid = owner,
+                      .groups = kvm_group()});
     }
 
-    Result<void> prepare_files() {
-        for (const std::string& path : {files.qmp(), files.second_qmp(), files.serial_input(),
-                                        files.serial_output(), files.vnc()})
-            unlink(path.c_str());
-        if (mkfifo(files.serial_input().c_str(), 0600) < 0 ||
-            symlink("/dev/null", files.serial_output().c_str()) < 0)
-            return Fault{FaultKind::internal, "The serial port cannot be made in " +
-                                                  environment.run_dir + ": " +
-                                                  std::strerror(errno)};
-        // One machine's log: bounded by starting anew, the last one is kept.
-        rename(files.qemu_log().c_str(), (files.qemu_log() + ".1").c_str());
-        if (definition.firmware == Firmware::uefi &&
-            access(files.uefi_variables().c_str(), F_OK) != 0) {
-            const auto variables = read_file(uefi_variables_template);
-            if (!variables)
-                return Fault{FaultKind::unavailable, "UEFI firmware is not installed; install the "
-                                                     "package ovmf, or set firmware=bios."};
-            return write_file_durably(files.uefi_variables(), *variables, 0600);
+    /// QEMU's own account, unless /dev/kvm is root's alone.
+    std::optional<uid_t> qemu_owner() {
+        struct stat kvm {};
+        const bool root_only = environment.acceleration == Acceleration::kvm &&
+                               stat("/dev/kvm", &kvm) == 0 && (kvm.st_mode & 0066) == 0;
+        if (!environment.qemu_uid || !root_only)
+            return environment.qemu_uid;
+        event(Severity::minor, "QEMU runs as root, because only root may use /dev/kvm; give it to "
+                               "a group (chgrp kvm /dev/kvm; chmod 660 /dev/kvm).");
+        return std::nullopt;
+    }
+
+    std::vector<gid_t> kvm_group() const {
+        struct stat kvm {};
+        if (environment.acceleration != Acceleration::kvm || stat("/dev/kvm", &kvm) < 0 ||
+            (kvm.st_mode & 0060) != 0060)
+            return {};
+        return {kvm.st_gid};
+    }
+
+    void watch(const ProcessId& process, std::chrono::milliseconds limit, bool fresh) {
+        qemu = std::make_unique<QemuProcess>(
+            loop, process, files.qmp(), limit,
+            QemuProcess::Handlers{
+                [this, fresh]() mutable { on_ready(std::exchange(fresh, false)); },
+                [this](const std::string& name, const QmpFields& data) { on_event(name, data); },
+                [this](const std::string& reason) { on_lost(reason); },
+                [this](int wait_status) { on_ended(wait_status); }});
+        heartbeat_timer = loop.every(heartbeat, [this] { check(); });
+    }
+
+    void on_ready(bool fresh) {
+        if (next != Next::nothing)
+            return qemu->end(); // what the last lomd had begun
+        if (!fresh) {
+            trap.reset();
+            return examine();
         }
-        return {};
+        observer.serial(files.serial_input());
+        cd.attach(*qemu, [this] {
+            if (!qemu || !qemu->answers() || next != Next::nothing)
+                return;
+            plan.stop_at_ok ? stop_at_ok() : runs();
+        });
+    }
+
+    /// The guest runs since QEMU was started; how far it came meanwhile is asked.
+    void runs() {
+        coming_up = false;
+        follow_trap();
+        set_status(HostStatus::powered_on, "");
+        answer_start({});
+        qemu->execute("query-status", "", [this](const Result<QmpFields>& now) {
+            if (now && qemu)
+                on_state(now->status);
+        });
+    }
+
+    void stop_at_ok() {
+        coming_up = false;
+        set_status(HostStatus::openboot_running, "");
+        answer_start({});
+        boot->enter_prompt();
     }
 
     void fail_start(const Fault& fault) {
-        unlink(files.runtime_record().c_str());
-        process.reset();
-        set_status(HostStatus::powered_off, fault.message);
         event(Severity::critical, "The host cannot start: " + fault.message);
+        observer.prompt_text("\r\nThe host cannot start: " + fault.message + "\r\n");
         answer_start(fault);
+        go_off(fault.message);
     }
 
     void answer_start(const Result<void>& result) {
-        if (started)
-            std::exchange(started, nullptr)(result);
+        if (const Done done = std::exchange(started, nullptr))
+            done(result);
     }
 
-    void watch_process() {
-        exit_watch = loop.on_exit(process->pid, [this](int status_code) { on_exit(status_code); });
+    // -- the end of QEMU
+
+    /// Ends QEMU; on_ended() goes on with `what`.
+    void end_qemu(Next what) {
+        next = what;
+        shutdown_timer.reset();
+        save_record();
+        qemu->end();
     }
 
-    void connect_qmp(std::chrono::milliseconds limit, std::function<void()> ready) {
-        qmp = std::make_unique<Qmp>(
-            loop, files.qmp(), limit,
-            Qmp::Handlers{.ready = std::move(ready),
-                          .event = [this](const std::string& name,
-                                          const QmpFields& data) { on_event(name, data); },
-                          .closed = [this](const std::string& why) { on_qmp_closed(why); }});
-    }
-
-    void on_qmp_ready() {
-        observer.serial(files.serial_input());
-        apply_cd([this](const Result<void>& inserted) {
-            if (!qmp)
-                return;
-            if (!inserted)
-                event(Severity::major, inserted.fault().message);
-            if (running_plan.stop_at_ok) {
-                answer_start({});
-                return enter_prompt();
-            }
-            qmp->execute("cont", "", [this](const Result<QmpFields>& done) {
-                if (!done)
-                    return;
-                set_status(HostStatus::powered_on, "");
-                answer_start({});
-            });
-        });
-    }
-
-    void enter_prompt() {
-        set_status(HostStatus::openboot_running, "");
-        boot->enter_prompt(); // may act at once on what was typed ahead
-        observer.changed();
-    }
-
-    /// QEMU lives but its monitor went away or talks nonsense.
-    void on_qmp_closed(const std::string& reason) {
-        // QEMU's exit closes its monitor a moment before we hear of the exit itself.
-        contact_timer = loop.after(300ms, [this, reason] {
-            if (process)
-                lose_contact(reason);
-        });
-    }
-
-    void lose_contact(const std::string& reason) {
-        qmp.reset();
-        if (started) { // it never came up: nothing of the guest's is lost with it
-            const Fault fault{FaultKind::unavailable, "QEMU did not come up: " + reason + ". " +
-                                                          last_log_line(files.qemu_log())};
-            send_signal(*process, SIGKILL);
-            answer_start(fault);
-            return;
+    void on_lost(const std::string& reason) {
+        cd.detach();
+        if (coming_up && next == Next::nothing) { // nothing of the guest's is lost with it
+            failure = Fault{FaultKind::unavailable,
+                            "QEMU did not come up: " + reason + "." + last_words_of_qemu()};
+            return end_qemu(Next::off);
         }
-        set_status(HostStatus::unreachable,
-                   "QEMU does not answer (" + reason + "); 'stop -force' ends it.");
-        event(Severity::critical, "The host is unreachable: " + reason + ".");
-        qmp_retry = loop.after(5s, [this] {
-            if (process && !qmp)
-                connect_qmp(adoption_limit, [this] { examine_adopted(); });
-        });
-    }
-
-    /// Ends QEMU, then calls `then` (or is off).
-    void end_process(std::function<void()> then) {
-        after_exit = std::move(then);
-        ending = true;
-        shutdown_timer.reset();
-        if (qmp)
-            qmp->execute("quit", "", [](const Result<QmpFields>&) {});
-        kill_timer = loop.after(qmp ? quit_limit : 0ms, [this] {
-            if (process)
-                send_signal(*process, SIGKILL);
-        });
-    }
-
-    void on_exit(int status_code) {
-        const bool expected = std::exchange(ending, false);
-        forget_process();
-        if (started && !expected)
-            return fail_start({FaultKind::unavailable, "QEMU ended at once" +
-                                                           how_it_ended(status_code) + ": " +
-                                                           last_log_line(files.qemu_log())});
-        if (!expected)
-            event(Severity::critical, "The host lost its power: QEMU ended unexpectedly" +
-                                          how_it_ended(status_code) + ".");
-        if (after_exit)
-            return std::exchange(after_exit, nullptr)();
+        if (status == HostStatus::unreachable)
+            return;
+        event(Severity::critical, "The host is unreachable: QEMU lives, but " + reason + ".");
         boot->leave_prompt();
-        set_status(HostStatus::powered_off, "");
+        set_status(HostStatus::unreachable,
+                   "QEMU lives, but " + reason + "; 'stop -force' ends it.");
     }
 
-    void forget_process() {
-        unlink(files.runtime_record().c_str());
-        process.reset();
-        exit_watch.reset();
-        qmp.reset();
-        kill_timer.reset();
-        shutdown_timer.reset();
-        contact_timer.reset();
-        qmp_retry.reset();
-        reset_timer.reset();
+    void on_ended(int wait_status) {
+        const auto gone = std::move(qemu); // it calls us
+        const Next then = std::exchange(next, Next::nothing);
+        const bool at_start = std::exchange(coming_up, false);
+        held = Held::no;
+        cd.detach();
+        for (Loop::Handle* timer : {&heartbeat_timer, &shutdown_timer, &reset_timer, &disk_timer})
+            timer->reset();
         observer.serial("");
-        cd_file.clear();
+        if (failure)
+            return fail_start(*std::exchange(failure, std::nullopt));
+        switch (then) {
+        case Next::nothing:
+            return on_unexpected_end(at_start, wait_status);
+        case Next::off:
+            return go_off("");
+        case Next::decide:
+            return begin(std::exchange(started, nullptr));
+        case Next::boot:
+            return launch(next_plan, std::exchange(started, nullptr));
+        }
+    }
+
+    void on_unexpected_end(bool at_start, int wait_status) {
+        const std::string how = how_it_ended(wait_status);
+        if (at_start && !without_cd && !cd.wanted().empty()) {
+            // QEMU does not start on an image that it cannot open: an empty drive then, and the
+            // drive says what is wrong with the image.
+            without_cd = true;
+            return launch(plan, std::exchange(started, nullptr));
+        }
+        if (at_start)
+            return fail_start(
+                {FaultKind::unavailable, "QEMU ended at once" + how + "." + last_words_of_qemu()});
+        event(Severity::critical, "The host lost its power: QEMU ended unexpectedly" + how + "." +
+                                      last_words_of_qemu());
+        go_off("The host lost its power: QEMU ended unexpectedly" + how + ".");
+    }
+
+    std::string last_words_of_qemu() const {
+        const auto log = read_file(files.qemu_log());
+        const std::string words = log ? last_words(*log) : "";
+        return words.empty() ? "" : " It said: " + words;
+    }
+
+    void go_off(const std::string& why) {
+        unlink(files.runtime_record().c_str());
+        coming_up = false;
+        boot->leave_prompt();
+        set_status(HostStatus::powered_off, why);
+        answer_start(wrong_state("The host was powered off before it was up."));
+        for (const Done& done : std::exchange(stopping, {}))
+            done({});
     }
 
     // -- what happens in the guest
 
     void on_event(const std::string& name, const QmpFields& data) {
+        if (next != Next::nothing)
+            return; // its end is under way
         if (name == "SHUTDOWN")
-            return on_shutdown(data.reason);
-        if (name == "RESET" && data.reason == "guest-reset")
-            return on_guest_reset();
-        if (name == "RESUME" && status != HostStatus::powering_off)
-            return set_status(HostStatus::powered_on, "");
-        if (name == "STOP")
-            return on_stop();
-        if (name == "GUEST_PANICKED")
-            return event(Severity::critical, "The guest has panicked.");
-        if (name == "WATCHDOG")
-            return event(Severity::major, "The host's watchdog has expired.");
-        if (name == "DEVICE_TRAY_MOVED" && data.id == "cd0")
-            tray_open = data.tray_open;
-        if (name == "BLOCK_IO_ERROR")
-            on_io_error(data);
+            on_shutdown(data.reason);
+        else if (name == "RESET" && data.reason == "guest-reset")
+            on_guest_reset();
+        else if (name == "STOP" || name == "RESUME" || name == "SUSPEND" || name == "WAKEUP")
+            check();
+        else if (name == "DEVICE_TRAY_MOVED" && data.id == VirtualCd::device)
+            cd.on_tray_moved(data.tray_open);
     }
 
-    void on_shutdown(const std::string& reason) {
-        if (ending)
-            return; // our own quit
-        if (reason == "guest-reset") {
-            event(Severity::info, "The guest has reset the host.");
-            return end_process([this] { relaunch(); });
-        }
-        event(Severity::info,
-              reason == "guest-shutdown" ? "The guest has shut down." : "The host was shut down.");
-        end_process(nullptr);
-    }
-
-    void on_guest_reset() {
-        if (!reset_timer) {
-            event(Severity::info, "The guest has reset the host.");
-            observer.changed();
-        }
-        reset_timer = loop.after(reset_burst, [this] { reset_timer.reset(); });
-    }
-
-    void on_stop() {
-        qmp->execute("query-status", "", [this](const Result<QmpFields>& now) {
-            if (now && !ending && now->status != "shutdown" && now->status != "running" &&
-                now->status != "prelaunch")
-                set_stopped(now->status);
+    /// QEMU's own word on how the host is; also in case that an event was missed.
+    void check() {
+        follow_trap();
+        qemu->execute("query-status", "", [this](const Result<QmpFields>& now) {
+            if (now)
+                on_state(now->status);
         });
     }
 
-    void set_stopped(const std::string& state) {
-        io_error = state == "io-error";
-        const std::string text =
-            state == "guest-panicked" ? "The guest has panicked; reset or stop it."
-            : state == "internal-error"
-                ? "KVM gave up on the guest's code; run it emulated, or stop it."
-            : io_error            ? "A disk or image cannot be read or written; the host goes on "
-                                    "when it can."
-            : state == "watchdog" ? "The watchdog has stopped the host; reset or stop it."
-                                  : "The host is paused (" + state + ").";
-        set_status(HostStatus::stopped, text);
-        if (!io_error)
-            event(Severity::critical, text);
+    void on_state(const std::string& state) {
+        if (next != Next::nothing || coming_up || state == "prelaunch")
+            return;
+        if (state == "running")
+            on_running("");
+        else if (state == "suspended")
+            on_running("The guest sleeps.");
+        else if (state == "shutdown")
+            on_adopted_shutdown();
+        else if (state == "io-error")
+            on_io_error();
+        else if (status != HostStatus::stopped || held != Held::no) {
+            held = Held::no;
+            set_status(HostStatus::stopped, why_stopped(state));
+            event(Severity::critical, detail);
+        }
     }
 
-    void on_io_error(const QmpFields& data) {
-        // One event per stop: QEMU may report each of many requests.
-        if (status == HostStatus::stopped)
+    void on_running(const std::string& text) {
+        if (std::exchange(held, Held::no) != Held::no)
+            io_timer = loop.after(trouble_is_over, [this] { io_trouble.clear(); });
+        if (status == HostStatus::powered_on || status == HostStatus::powering_off) {
+            if (!text.empty() && text != detail)
+                set_status(status, text);
             return;
-        event(Severity::major, data.nospace
-                                   ? "The host waits: the disk that holds its image is full."
-                                   : "The host waits: an image cannot be read or written.");
+        }
+        set_status(shutdown_timer ? HostStatus::powering_off : HostStatus::powered_on, text);
+    }
+
+    void on_shutdown(const std::string& reason) {
+        if (reason == "guest-reset")
+            return on_trapped_reset();
+        if (reason == "guest-shutdown")
+            event(Severity::info, "The guest has shut down.");
+        else if (reason == "host-signal" || reason == "host-qmp-quit")
+            event(Severity::major, "The host's power was cut from outside of the service processor "
+                                   "(" +
+                                       reason + ").");
+        else
+            event(Severity::major, "The host has stopped (" + reason + ").");
+        set_status(HostStatus::powering_off, "");
+        end_qemu(Next::off);
+    }
+
+    /// It shut down while no lomd heard the reason.
+    void on_adopted_shutdown() {
+        const auto log = read_file(files.qemu_log());
+        switch (log ? shutdown_cause(*log) : ShutdownCause::unknown) {
+        case ShutdownCause::guest_reset:
+            return on_trapped_reset();
+        case ShutdownCause::guest_shutdown:
+            return on_shutdown("guest-shutdown");
+        case ShutdownCause::signal:
+            return on_shutdown("host-signal");
+        case ShutdownCause::unknown:
+            return on_shutdown("no reason known");
+        }
+    }
+
+    /// The next boot is not to be like the last one.
+    void on_trapped_reset() {
+        restart("The guest has reset the host.", std::exchange(started, nullptr));
+    }
+
+    void on_guest_reset() {
+        if (!reset_timer)
+            event(Severity::info, "The guest has reset the host.");
+        reset_timer = loop.after(reset_burst, [this] { reset_timer.reset(); });
+    }
+
+    // -- I/O errors
+
+    void on_io_error() {
+        qemu->execute("query-block", "", [this](const Result<QmpFields>& blocks) {
+            if (!blocks || next != Next::nothing)
+                return;
+            const auto drives = drives_of(blocks->json);
+            const auto failed = std::find_if(drives.begin(), drives.end(), [](const QmpDrive& d) {
+                return d.io_status == "failed" || d.io_status == "nospace";
+            });
+            hold(failed == drives.end() ? QmpDrive{} : *failed);
+        });
+    }
+
+    void hold(const QmpDrive& drive) {
+        held = drive.id == VirtualCd::device ? Held::by_cd : Held::by_disk;
+        std::string text = "The host waits for the source of its CD image and goes on by itself.";
+        if (held == Held::by_disk) {
+            const std::string name = drive.id.empty() ? "a disk" : drive.id;
+            text = drive.io_status == "nospace"
+                       ? "The host waits: the file system that holds " + name +
+                             " is full. Make room, and it goes on by itself."
+                       : "The host waits: " + name +
+                             " cannot be read or written. It is tried "
+                             "again every ten seconds.";
+            disk_timer = loop.after(disk_retry, [this] { proceed(); });
+        }
+        io_timer.reset();
+        if (std::exchange(io_trouble, text) != text)
+            event(Severity::major, text);
+        set_status(HostStatus::stopped, text);
+    }
+
+    /// QEMU tries again what failed.
+    void proceed() {
+        if (qemu && held != Held::no)
+            qemu->execute("cont", "", [](const Result<QmpFields>&) {});
     }
 
     void continue_after_io_error() {
-        if (io_error && qmp) {
-            io_error = false;
-            qmp->execute("cont", "", [](const Result<QmpFields>&) {});
-        }
+        cd.reopen([this](const Result<void>& opened) {
+            if (opened && held == Held::by_cd)
+                proceed();
+        });
     }
 
     // -- power
 
     PowerState power_state() const {
-        return process || status == HostStatus::starting || status == HostStatus::restarting
-                   ? PowerState::on
-                   : PowerState::off;
+        const bool on = qemu || status == HostStatus::starting || status == HostStatus::restarting;
+        return on ? PowerState::on : PowerState::off;
     }
 
     void stop(bool force, Done done) {
         if (power_state() == PowerState::off)
             return done(wrong_state("Target already stopped"));
-        const bool cpu_never_ran = boot->at_prompt();
-        if (force || cpu_never_ran) {
-            event(Severity::info, "The host is powered off.");
-            end_process(nullptr);
-            return done({});
-        }
+        if (next == Next::off)
+            return done(wrong_state("Target shutdown in progress"));
+        // Nobody is there who could shut down.
+        const bool nobody_to_ask = status == HostStatus::openboot_running ||
+                                   (status == HostStatus::stopped && held == Held::no);
+        if (force || nobody_to_ask)
+            return cut_power("The host is powered off.", std::move(done));
         if (status == HostStatus::powering_off)
             return done(wrong_state("Target shutdown in progress"));
-        if (!qmp || status == HostStatus::starting)
-            return done(wrong_state("The host does not answer now; use 'stop -force' to cut its "
-                                    "power."));
-        qmp->execute("system_powerdown", "", [this, done](const Result<QmpFields>& pressed) {
+        if (status == HostStatus::starting || status == HostStatus::restarting ||
+            status == HostStatus::unreachable)
+            return done(wrong_state("The host does not answer now; 'stop -force' cuts its power."));
+        press_power_button(std::move(done));
+    }
+
+    void press_power_button(Done done) {
+        qemu->execute("system_powerdown", "", [this, done](const Result<QmpFields>& pressed) {
             if (!pressed)
                 return done(pressed.fault());
-            set_status(
-                HostStatus::powering_off,
-                "The ACPI power button was pressed; waiting up to 60 s for the guest to shut "
-                "down.");
-            shutdown_timer = loop.after(shutdown_limit, [this] { give_up_shutdown(); });
+            event(Severity::info, "The host's power button was pressed.");
+            set_status(HostStatus::powering_off,
+                       "The power button was pressed at " + clock_now() + "; waiting up to " +
+                           limit_text() +
+                           " for the guest to shut down. 'stop -force' cuts its power.");
+            shutdown_timer = loop.after(environment.shutdown_limit, [this] { give_up_shutdown(); });
             done({});
         });
     }
 
+    std::string limit_text() const {
+        return std::to_string(environment.shutdown_limit.count()) + " s";
+    }
+
     void give_up_shutdown() {
-        if (status != HostStatus::powering_off)
-            return;
-        set_status(
-            HostStatus::powered_on,
-            "The guest did not shut down within 60 s of the ACPI power button; 'stop -force' "
-            "cuts its power.");
-        event(Severity::minor, detail);
+        shutdown_timer.reset();
+        const std::string text = "The guest did not power off within " + limit_text() +
+                                 " of the power button; 'stop -force' cuts its power.";
+        event(Severity::minor, text);
+        if (status == HostStatus::powering_off)
+            set_status(HostStatus::powered_on, text);
+    }
+
+    void cut_power(const std::string& why, Done done) {
+        if (!qemu)
+            return done(wrong_state("The host is being taken over; try again in a second."));
+        event(Severity::info, why);
+        if (done)
+            stopping.push_back(std::move(done));
+        set_status(HostStatus::powering_off, "");
+        end_qemu(Next::off);
     }
 
     void reset(Done done) {
         if (power_state() == PowerState::off)
             return done(wrong_state("Target already stopped"));
+        if (next == Next::off)
+            return done(wrong_state("Target shutdown in progress"));
+        if (!qemu || status == HostStatus::unreachable)
+            return done(wrong_state("The host does not answer now; 'stop -force' cuts its power."));
         boot->leave_prompt();
-        restart("The host is reset.");
-        done({});
+        restart("The host is reset.", std::move(done));
     }
 
-    void restart(const std::string& why) {
-        event(Severity::info, why);
-        end_process([this] { relaunch(); });
-        set_status(HostStatus::restarting, "");
-    }
-
-    void relaunch() {
-        begin([](const Result<void>&) {});
-    }
-
-    void boot_from_prompt(const BootPlan& plan) {
-        // The order is on the command line and the processor never ran: a fresh process costs
-        // some 50 ms, and there is one way to boot.
-        end_process([this, plan] { launch(plan, [](const Result<void>&) {}); });
-        set_status(HostStatus::starting, "");
-    }
-
-    void power_off_from_prompt() {
-        event(Severity::info, "OpenBoot power-off");
-        end_process(nullptr);
-    }
-
-    /// QEMU reboots the guest by itself unless something is set for the next boot.
-    void follow_trap() {
-        const bool wanted = running_plan.once || boot->next_boot_is_special();
-        if (!qmp || !process || wanted == trap)
+    /// A power cycle whose boot is decided anew.
+    void restart(const std::string& why, Done done) {
+        if (!qemu)
             return;
-        trap = wanted;
-        qmp->execute("set-action",
-                     std::string("{\"reboot\":\"") + (wanted ? "shutdown" : "reset") + "\"}",
-                     [](const Result<QmpFields>&) {});
+        event(Severity::info, why);
+        answer_start(wrong_state("The host was reset before it was up."));
+        started = std::move(done);
+        set_status(HostStatus::restarting, "");
+        end_qemu(Next::decide);
+    }
+
+    /// The order is on QEMU's command line and its processor never ran: a fresh process costs some
+    /// 50 ms, and there is one way to boot.
+    void boot_from_prompt(const BootPlan& chosen) {
+        if (!qemu)
+            return;
+        next_plan = chosen;
+        set_status(HostStatus::starting, "");
+        end_qemu(Next::boot);
+    }
+
+    bool wants_trap() const { return plan.once || boot->next_boot_is_special(); }
+
+    /// QEMU reboots the guest by itself unless the next boot is to differ from the running one.
+    void follow_trap() {
+        if (qemu && !coming_up)
+            set_trap();
+    }
+
+    void set_trap() {
+        if (!qemu->answers() || trap == wants_trap())
+            return;
+        trap = wants_trap();
+        qemu->execute("set-action",
+                      std::string("{\"reboot\":\"") + (*trap ? "shutdown" : "reset") + "\"}",
+                      [](const Result<QmpFields>&) {});
     }
 
     // -- the virtual CD
 
     void insert_cd(const std::string& file, Done done) {
-        wanted_cd = file;
-        boot->set_medium(true);
-        apply_cd(std::move(done));
+        cd.want(file, [this, done = std::move(done)](const Result<void>& result) {
+            if (result && held == Held::by_cd)
+                proceed();
+            done(result);
+        });
     }
 
-    /// Makes the drive hold what is wanted. Nothing to do while there is no QEMU.
-    void apply_cd(Done done = [](const Result<void>&) {}) {
-        if (!qmp || !process || wanted_cd.empty() || !cd_file.empty())
-            return done({});
-        qmp->execute(
-            "blockdev-change-medium",
-            "{\"id\":\"cd0\",\"format\":\"raw\",\"read-only-mode\":\"read-only\",\"force\":"
-            "true,\"filename\":" +
-                json_text(wanted_cd) + "}",
-            [this, done = std::move(done)](const Result<QmpFields>& inserted) {
-                if (!inserted)
-                    return done(Fault{FaultKind::unavailable,
-                                      "QEMU cannot insert the image: " + inserted.fault().message});
-                cd_file = wanted_cd;
-                tray_open = false;
-                done({});
-            });
-    }
-
-    void eject_cd(Done done) {
-        wanted_cd.clear();
-        boot->set_medium(false);
-        if (!qmp || cd_file.empty())
-            return done({});
-        cd_file.clear();
-        // Without force: a guest that has locked its tray is asked first.
-        qmp->execute("eject", R"({"id":"cd0","force":false})",
-                     [this, done](const Result<QmpFields>& ejected) {
-                         if (ejected || !qmp)
-                             return finish_eject(done);
-                         qmp->execute("blockdev-open-tray", R"({"id":"cd0","force":false})",
-                                      [](const Result<QmpFields>&) {});
-                         eject_timer =
-                             loop.after(eject_request_limit, [this, done] { force_eject(done); });
-                     });
-    }
-
-    void force_eject(const Done& done) {
-        if (!qmp)
-            return done({});
-        qmp->execute("eject", R"({"id":"cd0","force":true})",
-                     [this, done](const Result<QmpFields>&) { finish_eject(done); });
-    }
-
-    void finish_eject(const Done& done) {
-        if (qmp) // the node of the command line; it is not there when the medium came later
-            qmp->execute("blockdev-del", R"({"node-name":"cd-image"})",
-                         [](const Result<QmpFields>&) {});
-        continue_after_io_error(); // the guest now reads an empty drive, at once
-        done({});
+    void on_medium_changed() {
+        boot->set_medium(!cd.wanted().empty());
+        if (qemu && cd.wanted() != recorded_medium)
+            save_record();
+        observer.changed();
     }
 
     // -- definition
 
-    void redefine(const HostDefinition& wanted, Done done) {
+    void redefine(HostDefinition wanted, Done done) {
         if (power_state() == PowerState::on)
             return done(wrong_state("The host is on; stop it first."));
+        if (disk_maker)
+            return done(Fault{FaultKind::busy, "The host's hardware is being changed; try again."});
+        complete_definition(wanted);
         if (const auto fine = check_definition(wanted); !fine)
             return done(fine);
+        if (const auto fine = check_change(wanted); !fine)
+            return done(fine);
+        make_disks(std::move(wanted), std::move(done));
+    }
+
+    Result<void> check_change(const HostDefinition& wanted) const {
+        if (wanted.name != definition.name)
+            return Fault{FaultKind::invalid_value, "A host keeps its name."};
         for (const Disk& disk : wanted.disks)
-            if (!has_disk(definition, disk.name))
-                return create_disk(disk, wanted, std::move(done));
-        done(adopt_definition(wanted));
+            for (const Disk& before : definition.disks)
+                if (disk.name == before.name && disk.size != before.size)
+                    return Fault{FaultKind::invalid_value,
+                                 "A disk keeps its size; delete it and create it anew."};
+        return {};
     }
 
-    static bool has_disk(const HostDefinition& in, const std::string& name) {
-        return std::any_of(in.disks.begin(), in.disks.end(),
-                           [&](const Disk& disk) { return disk.name == name; });
+    /// One after the other, those that are new.
+    void make_disks(HostDefinition wanted, Done done, std::size_t from = 0) {
+        while (from < wanted.disks.size() && has_disk(definition, wanted.disks[from].name))
+            ++from;
+        if (from == wanted.disks.size())
+            return done(take_definition(wanted));
+        const Disk disk = wanted.disks[from];
+        disk_maker = std::make_unique<DiskMaker>(
+            loop, files, disk,
+            [this, wanted = std::move(wanted), done = std::move(done),
+             from](const Result<void>& made) mutable {
+                disk_maker.reset();
+                if (made)
+                    return make_disks(std::move(wanted), std::move(done), from + 1);
+                delete_disks_missing_in(definition, wanted);
+                done(made);
+            });
     }
 
-    void create_disk(const Disk& disk, const HostDefinition& wanted, Done done) {
-        unlink(files.disk_log().c_str());
-        const auto tool = spawn(disk_tool(disk));
-        if (!tool)
-            return done(tool.fault());
-        disk_watch = loop.on_exit(tool->pid, [this, wanted, done, name = disk.name](int code) {
-            if (code == 0)
-                return done(adopt_definition(wanted));
-            unlink(files.disk(name).c_str());
-            done(disk_fault());
-        });
+    void delete_disks_missing_in(const HostDefinition& kept, const HostDefinition& of) const {
+        for (const Disk& disk : of.disks)
+            if (!has_disk(kept, disk.name))
+                unlink(files.disk(disk.name).c_str());
     }
 
-    Result<void> adopt_definition(const HostDefinition& wanted) {
+    Result<void> take_definition(const HostDefinition& wanted) {
         const auto saved = write_file_durably(files.definition(), definition_to_json(wanted), 0600);
+        delete_disks_missing_in(saved ? wanted : definition, saved ? definition : wanted);
         if (!saved)
             return saved;
-        for (const Disk& disk : definition.disks)
-            if (!has_disk(wanted, disk.name))
-                unlink(files.disk(disk.name).c_str());
         definition = wanted;
         boot->set_machine(definition, boot_devices(definition));
         observer.changed();
@@ -712,45 +766,59 @@ struct Host::Impl {
     void set_status(HostStatus now, std::string text) {
         status = now;
         detail = std::move(text);
-        if (now != HostStatus::stopped)
-            io_error = false;
         observer.changed();
     }
 
     void event(Severity severity, const std::string& text) { observer.event({severity, text}); }
 
-    void simple_command(const char* command, const char* arguments, Done done) {
-        if (!qmp || !process)
+    void command(const char* name, const char* arguments, Done done) {
+        if (!qemu)
             return done(wrong_state("The host is off."));
-        qmp->execute(command, arguments, [done = std::move(done)](const Result<QmpFields>& answer) {
+        qemu->execute(name, arguments, [done = std::move(done)](const Result<QmpFields>& answer) {
             done(answer ? Result<void>() : answer.fault());
         });
     }
 
+    /// Without a record (a full disk) a running QEMU is still found by its socket.
+    void save_record() {
+        recorded_medium = cd.wanted();
+        (void)save_runtime_record(files.runtime_record(),
+                                  {.process = qemu ? qemu->id() : ProcessId{},
+                                   .next = next,
+                                   .plan = next == Next::boot ? next_plan : plan,
+                                   .medium = recorded_medium});
+    }
+
     Loop& loop;
-    HostEnvironment environment;
-    HostObserver observer;
-    HostFiles files;
+    const HostEnvironment environment;
+    const HostObserver observer;
+    const HostFiles files;
     HostDefinition definition;
     std::optional<BootControl> boot;
     HostStatus status = HostStatus::powered_off;
     std::string detail;
 
-    std::optional<ProcessId> process;
-    std::unique_ptr<Qmp> qmp;
-    BootPlan running_plan;
-    bool trap = false;   ///< QEMU stops at a guest reboot
-    bool ending = false; ///< we asked QEMU to end
-    bool io_error = false;
-    bool tray_open = false;
-    std::string wanted_cd;
-    std::string cd_file; ///< in the drive now
-    Done started;
-    std::function<void()> after_exit;
+    std::unique_ptr<QemuProcess> qemu; ///< from fork or adoption to its end
+    BootPlan plan;                     ///< of the running boot
+    Next next = Next::nothing;         ///< what follows the end of QEMU; nothing: no end is wanted
+    BootPlan next_plan;                ///< for Next::boot
+    bool coming_up = false;            ///< QEMU is started, its processor and the prompt are not
+    bool without_cd = false;           ///< QEMU did not start with it
+    std::optional<bool> trap;          ///< a guest's reset stops QEMU; absent: not known
+    std::optional<Fault> failure;      ///< why QEMU is being ended before it came up
+    Done started;                      ///< of start or reset
+    std::vector<Done> stopping;        ///< of stop -force
 
-    Loop::Handle exit_watch, kill_timer, shutdown_timer, contact_timer, qmp_retry, reset_timer,
-        eject_timer, disk_watch;
-    std::shared_ptr<bool> life = std::make_shared<bool>(true);
+    VirtualCd cd;
+    std::string recorded_medium;
+    enum class Held { no, by_cd, by_disk };
+    Held held = Held::no;   ///< QEMU holds the guest on an I/O error
+    std::string io_trouble; ///< told of in the event log, and maybe not over yet
+    std::unique_ptr<DiskMaker> disk_maker;
+
+    std::chrono::steady_clock::time_point straggler_deadline;
+    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, io_timer,
+        disk_timer, after_save;
 };
 
 Host::Host(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -774,20 +842,18 @@ std::string Host::status_detail() const { return impl_->detail; }
 void Host::start(Done done) { impl_->start(std::move(done)); }
 void Host::stop(bool force, Done done) { impl_->stop(force, std::move(done)); }
 void Host::reset(bool /*force*/, Done done) { impl_->reset(std::move(done)); }
-void Host::inject_nmi(Done done) { impl_->simple_command("inject-nmi", "", std::move(done)); }
+void Host::inject_nmi(Done done) { impl_->command("inject-nmi", "", std::move(done)); }
 void Host::send_break(Done done) {
-    impl_->simple_command("chardev-send-break", R"({"id":"serial0"})", std::move(done));
+    impl_->command("chardev-send-break", R"({"id":"serial0"})", std::move(done));
 }
 void Host::insert_cd(const std::string& file, Done done) {
     impl_->insert_cd(file, std::move(done));
 }
-void Host::eject_cd(Done done) { impl_->eject_cd(std::move(done)); }
-bool Host::cd_inserted() const { return !impl_->cd_file.empty() && !impl_->tray_open; }
+void Host::eject_cd(Done done) { impl_->cd.want("", std::move(done)); }
+bool Host::cd_inserted() const { return impl_->cd.inserted(); }
 void Host::continue_after_io_error() { impl_->continue_after_io_error(); }
 BootControl& Host::boot() { return *impl_->boot; }
-bool Host::at_ok_prompt() const {
-    return impl_->boot->at_prompt() && impl_->status == HostStatus::openboot_running;
-}
+bool Host::at_ok_prompt() const { return impl_->boot->at_prompt(); }
 void Host::prompt_input(std::string_view bytes) { impl_->boot->input(bytes); }
 
 } // namespace lom::vmm

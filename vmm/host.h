@@ -11,10 +11,14 @@
 #include "vmm/boot_control.h"
 #include "vmm/definition.h"
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include <sys/types.h>
 
 namespace lom::vmm {
 
@@ -46,14 +50,19 @@ struct HostEnvironment {
     std::string run_dir; ///< R/hosts/<name>: sockets (short path: unix sockets allow 107 bytes)
     std::string qemu = "qemu-system-x86_64";
     Acceleration acceleration = Acceleration::tcg; ///< chosen by the probe
+    /// Account and group of QEMU, this host's alone; needs root. Absent: ours.
+    std::optional<uid_t> qemu_uid;
+    /// How long a guest may take to shut down after `stop` before it is said that it did not.
+    std::chrono::seconds shutdown_limit{60};
 };
 
 struct HostObserver {
     std::function<void()> changed; ///< anything that show would print
     std::function<void(const HostEvent&)> event;
     std::function<void(std::string_view)> prompt_text; ///< what OpenBoot prints on the console
-    /// Where input for the serial port goes from now on (QEMU started or adopted); empty: nowhere.
-    std::function<void(const std::string& path)> serial;
+    /// The FIFO that QEMU reads serial input from, from now on; empty: there is none. Its output
+    /// is console.log in the host's folder.
+    std::function<void(const std::string& fifo)> serial;
 };
 
 class Host {
@@ -61,10 +70,11 @@ class Host {
     using Done = std::function<void(Result<void>)>;
 
     /// Loads or makes the host's files and adopts a QEMU that still runs (asynchronously: status is
-    /// `starting` until its QMP answered or 2 s have passed).
+    /// `starting` until its QMP answered or 2 s have passed, then `unreachable`). A reset or boot
+    /// that the last lomd had begun is completed.
     static Result<std::unique_ptr<Host>> open(Loop& loop, HostEnvironment environment,
                                               const HostDefinition& initial, HostObserver observer);
-    ~Host(); ///< leaves QEMU running
+    ~Host(); ///< leaves QEMU running; outstanding Done callbacks never come
 
     const HostDefinition& definition() const;
     /// Refused while the host is on (wrong_state), or when check_definition refuses. Durable when
@@ -75,9 +85,9 @@ class Host {
     HostStatus status() const;
     std::string status_detail() const; ///< a sentence or empty
 
-    void start(Done done);            ///< done when QEMU answers QMP and runs or is at ok
-    void stop(bool force, Done done); ///< graceful: done when the ACPI button is pressed
-    void reset(bool force, Done done);
+    void start(Done done);             ///< done when the guest runs or is at ok
+    void stop(bool force, Done done);  ///< graceful: done when the ACPI button is pressed
+    void reset(bool force, Done done); ///< as start; both kinds are a power cycle, as ILOM's
     void inject_nmi(Done done);
     void send_break(Done done); ///< serial break to ttyS0
 
@@ -87,7 +97,8 @@ class Host {
     void insert_cd(const std::string& file, Done done);
     void eject_cd(Done done);
     bool cd_inserted() const; ///< false also when the guest itself ejected it
-    /// The image's source is back: continue a guest that QEMU holds on an I/O error (rerror=stop).
+    /// The image's source is back: opens the file anew and continues a guest that QEMU holds on an
+    /// I/O error of the CD.
     void continue_after_io_error();
 
     BootControl& boot(); ///< NVRAM, bootmode, boot_device; see boot_control.h

@@ -170,8 +170,8 @@ std::string Run::firmware() const {
 }
 
 void Run::help(std::string_view arguments) {
-    const Word* only = nullptr;
-    if (!arguments.empty() && (only = find_word(arguments)) == nullptr)
+    const Word* only = find_word(arguments);
+    if (!arguments.empty() && only == nullptr)
         return line("No help for " + std::string(arguments) + "; words lists what there is.");
     for (const Word& word : words)
         if (only == nullptr || only == &word)

@@ -2,15 +2,16 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
+#include <utility>
+
 namespace json = boost::json;
 
 namespace lom::vmm {
 
-using namespace std::chrono_literals;
-
 namespace {
 
-constexpr auto connect_pause = 5ms;
+Fault not_qmp(std::string message) { return {FaultKind::unavailable, std::move(message)}; }
 
 std::string text(const json::object& object, const char* name) {
     const json::value* value = object.if_contains(name);
@@ -23,133 +24,138 @@ bool flag(const json::object& object, const char* name) {
     return value != nullptr && value->is_bool() && value->get_bool();
 }
 
-QmpFields fields_of(const json::value* value) {
-    QmpFields fields;
-    if (value == nullptr)
-        return fields;
-    fields.json = json::serialize(*value);
-    if (const json::object* object = value->if_object()) {
-        fields.reason = text(*object, "reason");
-        fields.action = text(*object, "action");
-        fields.id = text(*object, "id");
-        fields.status = text(*object, "status");
-        fields.node = text(*object, "node-name");
-        fields.tray_open = flag(*object, "tray-open");
-        fields.nospace = flag(*object, "nospace");
-    }
-    return fields;
+const json::object* member(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    return value == nullptr ? nullptr : value->if_object();
 }
 
-} // namespace
-
-std::string json_text(const std::string& value) { return json::serialize(json::value(value)); }
-
-std::string inserted_file(const std::string& query_block, const std::string& id) {
-    boost::system::error_code error;
-    const json::value value = json::parse(query_block, error);
-    const json::array* drives = error ? nullptr : value.if_array();
-    if (drives == nullptr)
-        return "";
-    for (const json::value& entry : *drives) {
-        const json::object* drive = entry.if_object();
-        if (drive == nullptr)
-            continue;
-        const std::string device = text(*drive, "qdev");
-        const json::value* inserted = drive->if_contains("inserted");
-        if ((device == id || device == "/machine/peripheral/" + id) && inserted != nullptr &&
-            inserted->is_object())
-            return text(inserted->get_object(), "file");
-    }
-    return "";
+QmpFields fields_of(const json::object* object) {
+    if (object == nullptr)
+        return {};
+    return {.reason = text(*object, "reason"),
+            .id = text(*object, "id"),
+            .status = text(*object, "status"),
+            .tray_open = flag(*object, "tray-open"),
+            .json = {}};
 }
 
-Qmp::Qmp(Loop& loop, std::string path, std::chrono::milliseconds limit, Handlers handlers)
-    : loop_(loop), path_(std::move(path)), handlers_(std::move(handlers)),
-      deadline_(std::chrono::steady_clock::now() + limit) {
-    timer_ = loop_.after(0ms, [this] { connect(); });
+std::uint64_t id_of(const json::object& object) {
+    const json::value* value = object.if_contains("id");
+    const std::int64_t* number = value == nullptr ? nullptr : value->if_int64();
+    return number == nullptr || *number < 0 ? 0 : static_cast<std::uint64_t>(*number);
 }
 
-Qmp::~Qmp() { *alive_ = false; }
-
-void Qmp::connect() {
-    auto socket = connect_unix(path_);
-    if (socket) {
-        stream_ = std::make_unique<Stream>(
-            loop_, std::move(*socket),
-            Stream::Handlers{[this](std::string_view bytes, auto) { on_data(bytes); },
-                             [this](const std::string& reason) { close(reason); }});
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-            deadline_ - std::chrono::steady_clock::now());
-        timer_ = loop_.after(std::max(left, 0ms), [this] { close("QEMU does not answer"); });
-        return;
-    }
-    if (std::chrono::steady_clock::now() > deadline_)
-        return close("QEMU's monitor does not exist");
-    timer_ = loop_.after(connect_pause, [this] { connect(); });
+QmpMessage fault_of(const json::object& object) {
+    const json::object* error = member(object, "error");
+    QmpMessage message{.kind = QmpMessage::Kind::fault, .id = id_of(object)};
+    if (error != nullptr)
+        message.complaint = text(*error, "desc").substr(0, 500);
+    if (message.complaint.empty())
+        message.complaint = "QEMU refused without a reason";
+    return message;
 }
 
-void Qmp::on_data(std::string_view bytes) {
-    const auto alive = alive_; // a handler may destroy this object
-    for (const char c : bytes) {
-        if (c != '\n') {
-            line_ += c;
-            if (line_.size() > longest_line)
-                return close("QEMU sent a line without end");
-            continue;
-        }
-        on_line(std::exchange(line_, {}));
-        if (!*alive || !stream_)
-            return;
-    }
-}
-
-void Qmp::on_line(const std::string& line) {
+Result<QmpMessage> message_of(const std::string& line) {
     boost::system::error_code error;
     const json::value value = json::parse(line, error);
     const json::object* object = error ? nullptr : value.if_object();
     if (object == nullptr)
-        return close("QEMU sent something that is not QMP");
+        return not_qmp("it sends something that is not QMP");
     if (object->contains("QMP"))
-        return execute("qmp_capabilities", "", [this](const Result<QmpFields>& done) {
-            if (!done || ready_)
-                return;
-            ready_ = true;
-            timer_.reset();
-            handlers_.ready();
-        });
+        return QmpMessage{.kind = QmpMessage::Kind::greeting};
     if (object->contains("event"))
-        return handlers_.event(text(*object, "event"), fields_of(object->if_contains("data")));
-    if (waiting_.empty())
-        return;
-    const Answer answer = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (const json::value* result = object->if_contains("return"))
-        return answer(fields_of(result));
-    const json::value* fault = object->if_contains("error");
-    answer(Fault{FaultKind::unavailable, fault != nullptr && fault->is_object()
-                                             ? text(fault->get_object(), "desc")
-                                             : "QEMU gave no reason."});
-}
-
-void Qmp::execute(const std::string& command, const std::string& arguments, Answer answer) {
-    if (!stream_)
-        return answer(Fault{FaultKind::unavailable, "QEMU is not connected."});
-    waiting_.push_back(std::move(answer));
-    stream_->send("{\"execute\":" + json_text(command) +
-                  (arguments.empty() ? "" : ",\"arguments\":" + arguments) + "}\r\n");
-}
-
-void Qmp::close(const std::string& reason) {
-    const auto alive = alive_;
-    timer_.reset();
-    stream_.reset();
-    for (const Answer& answer : std::exchange(waiting_, {})) {
-        answer(Fault{FaultKind::unavailable, "QEMU ended before it answered."});
-        if (!*alive)
-            return;
+        return QmpMessage{.kind = QmpMessage::Kind::event,
+                          .name = text(*object, "event"),
+                          .data = fields_of(member(*object, "data"))};
+    if (const json::value* result = object->if_contains("return")) {
+        QmpMessage message{.kind = QmpMessage::Kind::answer,
+                           .id = id_of(*object),
+                           .data = fields_of(result->if_object())};
+        message.data.json = json::serialize(*result);
+        return message;
     }
-    if (handlers_.closed)
-        std::exchange(handlers_.closed, nullptr)(reason);
+    if (object->contains("error"))
+        return fault_of(*object);
+    return not_qmp("it sends JSON that is not QMP");
+}
+
+} // namespace
+
+Result<std::vector<QmpMessage>> QmpReader::feed(std::string_view bytes) {
+    std::vector<QmpMessage> messages;
+    while (!bytes.empty()) {
+        const std::size_t end = bytes.find('\n');
+        line_.append(bytes.substr(0, end));
+        if (line_.size() > longest_line)
+            return not_qmp("it sends a line without end");
+        if (end == std::string_view::npos)
+            break;
+        bytes.remove_prefix(end + 1);
+        const std::string line = std::exchange(line_, {});
+        if (line.find_first_not_of("\r\t ") == std::string::npos)
+            continue;
+        auto message = message_of(line);
+        if (!message)
+            return message.fault();
+        messages.push_back(std::move(*message));
+    }
+    return messages;
+}
+
+std::string qmp_command(std::uint64_t id, const std::string& command,
+                        const std::string& arguments) {
+    return "{\"execute\":" + json_text(command) + ",\"id\":" + std::to_string(id) +
+           (arguments.empty() ? "" : ",\"arguments\":" + arguments) + "}\r\n";
+}
+
+std::string json_text(const std::string& value) { return json::serialize(json::value(value)); }
+
+std::vector<QmpDrive> drives_of(const std::string& query_block) {
+    std::vector<QmpDrive> drives;
+    boost::system::error_code error;
+    const json::value value = json::parse(query_block, error);
+    const json::array* entries = error ? nullptr : value.if_array();
+    if (entries == nullptr)
+        return drives;
+    const std::string prefix = "/machine/peripheral/"; // qdev is an id or a path with one in it
+    for (const json::value& entry : *entries) {
+        const json::object* object = entry.if_object();
+        if (object == nullptr)
+            continue;
+        QmpDrive drive{.id = text(*object, "qdev"),
+                       .node = {},
+                       .file = {},
+                       .io_status = text(*object, "io-status"),
+                       .tray_open = flag(*object, "tray_open")};
+        if (drive.id.starts_with(prefix))
+            drive.id =
+                drive.id.substr(prefix.size(), drive.id.find('/', prefix.size()) - prefix.size());
+        if (const json::object* inserted = member(*object, "inserted")) {
+            drive.node = text(*inserted, "node-name");
+            drive.file = text(*inserted, "file");
+        }
+        drives.push_back(std::move(drive));
+    }
+    return drives;
+}
+
+std::vector<std::string> nodes_of(const std::string& query_named_block_nodes,
+                                  const std::string& prefix) {
+    std::vector<std::string> nodes;
+    boost::system::error_code error;
+    const json::value value = json::parse(query_named_block_nodes, error);
+    const json::array* entries = error ? nullptr : value.if_array();
+    if (entries == nullptr)
+        return nodes;
+    for (const json::value& entry : *entries)
+        if (const json::object* object = entry.if_object())
+            if (std::string node = text(*object, "node-name"); node.starts_with(prefix))
+                nodes.push_back(std::move(node));
+    // The longer number is the larger one.
+    std::sort(nodes.begin(), nodes.end(), [](const std::string& a, const std::string& b) {
+        return std::pair(a.size(), a) < std::pair(b.size(), b);
+    });
+    return nodes;
 }
 
 } // namespace lom::vmm

@@ -4,36 +4,87 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
+#include <array>
+
 namespace json = boost::json;
 
 namespace lom::vmm {
 
-void save_runtime_record(const std::string& path, const RuntimeRecord& record) {
-    // A full disk must not keep a host from starting; it only could not be adopted then.
-    (void)write_file_durably(path,
-                             json::serialize(json::object{{"pid", record.process.pid},
-                                                          {"start_time", record.process.start_time},
-                                                          {"once", record.once},
-                                                          {"intent", record.intent}}),
-                             0600);
+namespace {
+
+using Next = RuntimeRecord::Next;
+constexpr std::array<const char*, 4> next_names = {"nothing", "off", "decide", "boot"};
+
+bool flag(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+std::string text(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string())
+                                                  : std::string();
+}
+
+template <typename Number>
+Number number(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    boost::system::error_code error;
+    const Number result = value == nullptr ? Number{} : value->to_number<Number>(error);
+    return error ? Number{} : result;
+}
+
+BootPlan plan_of(const json::object& object) {
+    BootPlan plan{.stop_at_ok = flag(object, "stop_at_ok"),
+                  .order = {},
+                  .firmware_setup = flag(object, "firmware_setup"),
+                  .args = text(object, "args"),
+                  .once = flag(object, "once")};
+    if (const json::value* order = object.if_contains("order");
+        order != nullptr && order->is_array())
+        for (const json::value& alias : order->get_array())
+            if (alias.is_string())
+                plan.order.emplace_back(alias.get_string());
+    return plan;
+}
+
+json::object to_object(const BootPlan& plan) {
+    return {{"stop_at_ok", plan.stop_at_ok},
+            {"order", json::array(plan.order.begin(), plan.order.end())},
+            {"firmware_setup", plan.firmware_setup},
+            {"args", plan.args},
+            {"once", plan.once}};
+}
+
+} // namespace
+
+Result<void> save_runtime_record(const std::string& path, const RuntimeRecord& record) {
+    return replace_file(
+        path,
+        json::serialize(json::object{{"pid", record.process.pid},
+                                     {"start_time", record.process.start_time},
+                                     {"next", next_names[static_cast<std::size_t>(record.next)]},
+                                     {"plan", to_object(record.plan)},
+                                     {"medium", record.medium}}),
+        0600);
 }
 
 std::optional<RuntimeRecord> load_runtime_record(const std::string& path) {
-    const auto text = read_file(path);
+    const auto content = read_file(path);
     boost::system::error_code error;
-    const json::value value = text ? json::parse(*text, error) : json::value();
+    const json::value value = content ? json::parse(*content, error) : json::value();
     const json::object* object = error ? nullptr : value.if_object();
-    if (object == nullptr || !object->contains("pid"))
+    if (object == nullptr)
         return std::nullopt;
     RuntimeRecord record;
-    record.process.pid = object->at("pid").to_number<pid_t>(error);
-    if (const json::value* start = object->if_contains("start_time"))
-        record.process.start_time = start->to_number<std::uint64_t>(error);
-    if (const json::value* once = object->if_contains("once"); once != nullptr && once->is_bool())
-        record.once = once->get_bool();
-    if (const json::value* intent = object->if_contains("intent");
-        intent != nullptr && intent->is_bool())
-        record.intent = intent->get_bool();
+    record.process = {number<pid_t>(*object, "pid"), number<std::uint64_t>(*object, "start_time")};
+    const auto named = std::find(next_names.begin(), next_names.end(), text(*object, "next"));
+    record.next =
+        named == next_names.end() ? Next::nothing : static_cast<Next>(named - next_names.begin());
+    if (const json::value* plan = object->if_contains("plan"); plan != nullptr && plan->is_object())
+        record.plan = plan_of(plan->get_object());
+    record.medium = text(*object, "medium");
     return record;
 }
 

@@ -1,7 +1,10 @@
-// What runs for a host, written down so that the next lomd finds it: D/hosts/<name>/runtime.json.
+// What runs for a host and what is to happen next, written down so that the next lomd goes on where
+// this one was killed: D/hosts/<name>/runtime.json. Any thread.
 #pragma once
 
 #include "base/process.h"
+#include "base/result.h"
+#include "vmm/boot_state.h"
 
 #include <optional>
 #include <string>
@@ -9,12 +12,20 @@
 namespace lom::vmm {
 
 struct RuntimeRecord {
-    ProcessId process;
-    bool once = false;   ///< the running boot is not to be repeated by a guest reboot
-    bool intent = false; ///< about to be started; there may be no process
+    enum class Next {
+        nothing, ///< the host just runs
+        off,     ///< its power is being cut
+        decide,  ///< it is being reset: a new boot is decided when QEMU is gone
+        boot,    ///< `plan` is to be booted when QEMU is gone, or if there is none
+    };
+    ProcessId process; ///< pid 0: not known yet
+    Next next = Next::nothing;
+    BootPlan plan;      ///< of the boot that runs, or that is to come
+    std::string medium; ///< file in the virtual CD drive; empty: none
 };
 
-void save_runtime_record(const std::string& path, const RuntimeRecord& record);
+/// It has to outlive lomd, not the machine: nothing that it names survives a power loss.
+Result<void> save_runtime_record(const std::string& path, const RuntimeRecord& record);
 std::optional<RuntimeRecord> load_runtime_record(const std::string& path);
 
 } // namespace lom::vmm

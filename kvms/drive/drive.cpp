@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t longest_line = 64U << 10U;
 constexpr auto connect_pause = 50ms;
+constexpr auto connect_limit = 10s;
 constexpr auto kill_after = 5s;
 constexpr auto restart_after = 2s; // when lom-media itself died
 
@@ -155,11 +156,18 @@ void Drive::watch_process() {
 }
 
 void Drive::connect_control() {
+    if (connect_deadline_ == std::chrono::steady_clock::time_point())
+        connect_deadline_ = std::chrono::steady_clock::now() + connect_limit;
     auto socket = connect_unix(paths_.folder + "/control.sock");
     if (!socket) { // not listening yet; its exit would be noticed
+        if (std::chrono::steady_clock::now() > connect_deadline_) {
+            end(*process_); // its successor is started when it is gone
+            return set_status("starting", "The image reader did not answer; it is started again.");
+        }
         connect_timer_ = loop_.after(connect_pause, [this] { connect_control(); });
         return;
     }
+    connect_deadline_ = {};
     line_.clear();
     control_ = std::make_unique<Stream>(
         loop_, std::move(*socket),
@@ -201,6 +209,7 @@ void Drive::end(const ProcessId& process) {
     send_signal(process, SIGTERM);
     control_.reset();
     connect_timer_.reset();
+    connect_deadline_ = {};
     exit_watch_.reset();
     process_.reset();
     ending_ = std::make_shared<Ending>();

@@ -76,6 +76,7 @@ class Drive {
     Loop::Handle exit_watch_;
     Loop::Handle retry_;
     Loop::Handle connect_timer_;
+    std::chrono::steady_clock::time_point connect_deadline_; ///< zero: no attempt is under way
     std::unique_ptr<Stream> control_;
     std::string line_;
     struct Ending {

@@ -81,9 +81,7 @@ int serve(const Options& options) {
         server.listen(std::move(*listener));
     }
     const int status = server.run();
-    if (!options.control.empty())
-        unlink(options.control.c_str());
-    // Not return: a name server that does not answer would hold up the loop's pool and with it us.
+    // The control socket's file stays: by now it may be a successor's. Not return: a name server that does not answer would hold up the loop's pool and with it us.
     sftp.credentials.wipe();
     std::cout.flush();
     _exit(status);

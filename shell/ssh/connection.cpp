@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto exchange_limit = 15s; ///< for strangers who say nothing
 constexpr auto login_grace = 60s;
 constexpr auto resume_pause = 500ms;
 constexpr int login_tries = 3;
@@ -118,13 +119,14 @@ Result<void> Connection::prepare() {
 }
 
 Result<void> Connection::run() {
-    grace_end_ = Clock::now() + login_grace;
+    grace_end_ = Clock::now() + exchange_limit;
     if (auto prepared = prepare(); !prepared)
         return prepared;
     int exchanged = ssh_handle_key_exchange(session_);
     ssh_event_add_session(event_, session_); // has no descriptor before that first call
     while (exchanged == SSH_AGAIN && turn())
         exchanged = ssh_handle_key_exchange(session_);
+    grace_end_ = Clock::now() + login_grace;
     while (exchanged == SSH_OK && turn())
         ;
     return {};

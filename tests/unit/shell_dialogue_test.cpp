@@ -303,7 +303,7 @@ TEST_F(Dialogue, CreateAsksForWhatIsRequired) {
     EXPECT_EQ(say("create u password=x"), "Creating user...\nDid create /SP/users/u\n");
     EXPECT_TRUE(outcome.secret);
     EXPECT_EQ(say("create /SYS/x"), "create: Nothing can be created in /SYS\n");
-    EXPECT_EQ(say("create /nowhere/x"), "create: Invalid target /nowhere/x\n"
+    EXPECT_EQ(say("create /nowhere/x"), "create: Invalid target /nowhere\n"
                                         "The nearest target is /.\n");
 }
 
