@@ -131,11 +131,16 @@ def test_another_host_key_is_refused(remote, server, tmp_path):
         wait_for(remote, STORAGE, "status", "host key changed", 10)
         assert len(get(remote, STORAGE, "status_detail")) > 40
         assert get(remote, STORAGE, "volume_id") == ""
+        must(remote, f"set {REMOTE} forget_host_key=true")
+        wait_for(remote, STORAGE, "status", "operational", 10)
     finally:
+        must(remote, f"set {STORAGE} mode=disabled")
         server.stop()
         own.write_bytes(kept)
         server.start()
-    must(remote, f"set {STORAGE} mode=disabled", f"set {STORAGE} mode=remote")
+    must(remote, f"set {STORAGE} mode=remote")
+    wait_for(remote, STORAGE, "status", "host key changed", 10)
+    must(remote, f"set {REMOTE} forget_host_key=true")
     wait_for(remote, STORAGE, "status", "operational", 10)
 
 
