@@ -363,7 +363,7 @@ TEST_F(FakeQemu, nonsense_later_makes_it_unreachable_and_only_force_ends_it) {
          "for line in peer.makefile():\n"
          "    command = json.loads(line)\n"
          "    peer.sendall(json.dumps({'return': {}, 'id': command['id']}).encode() + b'\\r\\n')\n"
-         "    if command['execute'] == 'cont': break\n"
+         "    if command['execute'] == 'query-status': break\n"
          "time.sleep(0.2)\n"
          "peer.sendall(b'\\x00\\xff garbage\\n')\n"
          "time.sleep(60)\n");
