@@ -203,6 +203,8 @@ struct Host::Impl {
         set_status(HostStatus::starting, "Taking over the running host.");
         watch(process, adoption_limit, false);
         save_record();
+        if (next != Next::nothing)
+            qemu->end();
     }
 
     void examine() {
@@ -255,6 +257,9 @@ struct Host::Impl {
     Result<ProcessId> spawn_qemu() {
         if (const auto fine = check_definition(definition); !fine)
             return fine.fault();
+        if (const auto other = listener_at(files.qmp()))
+            return Fault{FaultKind::busy, "A QEMU that is not ours runs this host (process " +
+                                              std::to_string(other->pid) + "); end it first."};
         const auto owner = qemu_owner();
         if (const auto prepared = prepare_files(files, definition, owner); !prepared)
             return prepared.fault();
@@ -301,11 +306,10 @@ struct Host::Impl {
     }
 
     void on_ready(bool fresh) {
-        if (next != Next::nothing)
-            return qemu->end(); // what the last lomd had begun
         trap.reset();
         if (!fresh)
             return examine();
+        trap = false; // as its command line says
         observer.serial(files.serial_input());
         bring_up(true);
     }
@@ -329,6 +333,7 @@ struct Host::Impl {
     void run() {
         if (!cd.inserted())
             return let_run();
+        set_trap(false); // it would stop this reset too
         qemu->execute("system_reset", "", [this](const Result<QmpFields>&) {
             if (qemu && next == Next::nothing)
                 let_run();
@@ -336,7 +341,7 @@ struct Host::Impl {
     }
 
     void let_run() {
-        set_trap(); // not earlier: it would also stop the reset above
+        set_trap(wants_trap());
         qemu->execute("cont", "", [this](const Result<QmpFields>& running) {
             if (!running || next != Next::nothing)
                 return; // contact is lost or the power is cut: that comes by itself
@@ -375,7 +380,7 @@ struct Host::Impl {
                             "QEMU did not come up: " + reason + "." + last_words_of_qemu()};
             return end_qemu(Next::off);
         }
-        if (status == HostStatus::unreachable)
+        if (status == HostStatus::unreachable || next != Next::nothing)
             return;
         event(Severity::critical, "The host is unreachable: QEMU lives, but " + reason + ".");
         boot->leave_prompt();
@@ -671,15 +676,15 @@ struct Host::Impl {
     /// QEMU reboots the guest by itself unless the next boot is to differ from the running one.
     void follow_trap() {
         if (qemu && !coming_up)
-            set_trap();
+            set_trap(wants_trap());
     }
 
-    void set_trap() {
-        if (!qemu->answers() || trap == wants_trap())
+    void set_trap(bool wanted) {
+        if (!qemu->answers() || trap == wanted)
             return;
-        trap = wants_trap();
+        trap = wanted;
         qemu->execute("set-action",
-                      std::string("{\"reboot\":\"") + (*trap ? "shutdown" : "reset") + "\"}",
+                      std::string("{\"reboot\":\"") + (wanted ? "shutdown" : "reset") + "\"}",
                       [](const Result<QmpFields>&) {});
     }
 

@@ -299,6 +299,38 @@ TEST_F(HostTest, a_begun_reset_is_completed) {
     EXPECT_NE(qemu().pid, process.pid);
 }
 
+TEST_F(HostTest, a_boot_cut_short_before_the_processor_ran_goes_on) {
+    ASSERT_NO_FATAL_FAILURE(open_with_disk());
+    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
+    ASSERT_TRUE(host->boot().set_script("setenv auto-boot? false"));
+    ASSERT_TRUE(start()) << refusal; // QEMU stands still, as it does just before a boot
+    loop.run_until([] { return false; }, 100ms);
+    host.reset();
+    auto record = load_runtime_record(files().runtime_record());
+    ASSERT_TRUE(record);
+    record->plan.stop_at_ok = false;
+    ASSERT_TRUE(save_runtime_record(files().runtime_record(), *record));
+    open();
+    ASSERT_TRUE(wait_status(HostStatus::powered_on, 5s)) << events;
+    EXPECT_TRUE(console_says("SeaBIOS"));
+    EXPECT_EQ(qemu().pid, record->process.pid);
+}
+
+TEST_F(HostTest, a_qemu_that_is_not_ours_is_left_alone) {
+    ASSERT_NO_FATAL_FAILURE(open_started());
+    const ProcessId other = qemu();
+    host.reset();
+    std::filesystem::rename(files().qmp(), files().qmp() + ".away");
+    std::filesystem::remove(files().runtime_record());
+    open();
+    EXPECT_EQ(host->status(), HostStatus::powered_off);
+    EXPECT_FALSE(start());
+    EXPECT_NE(refusal.find("lock"), std::string::npos) << refusal; // QEMU's own, on its disk or pid
+    EXPECT_TRUE(is_alive(other));
+    send_signal(other, SIGKILL);
+    waitpid(other.pid, nullptr, 0);
+}
+
 TEST_F(HostTest, a_qemu_that_hangs_is_unreachable_until_it_answers) {
     ASSERT_NO_FATAL_FAILURE(open_started());
     const ProcessId process = qemu();
