@@ -52,6 +52,21 @@ Result<UniqueFd> lock_state(const std::string& state_dir) {
     return lock;
 }
 
+// QEMU's own user: one number per host from a range that Debian gives to nobody.
+constexpr uid_t first_qemu_uid = 61440;
+
+/// Whether any user may pass through all folders down to `path`.
+bool others_can_enter(const std::string& path) {
+    for (std::size_t slash = 1; slash != std::string::npos;) {
+        slash = path.find('/', slash);
+        struct stat folder {};
+        if (stat(path.substr(0, slash).c_str(), &folder) < 0 || (folder.st_mode & S_IXOTH) == 0)
+            return false;
+        slash += slash == std::string::npos ? 0 : 1;
+    }
+    return true;
+}
+
 /// The port that an earlier lomd chose, so that `--ssh-port 0` keeps it over restarts.
 std::uint16_t port_of_last_run(const std::string& path) {
     const auto text = read_file(path);
@@ -140,12 +155,27 @@ struct ServiceProcessor::Impl {
         for (const std::string& path : {environment.dir, environment.run_dir})
             if (const auto made = make_directories(path, 0711); !made)
                 return made.fault();
+        environment.qemu_uid = qemu_uid();
         auto opened =
             ManagedHost::open(loop, options.paths, *database, *events, environment, definition);
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
         return {};
+    }
+
+    std::optional<uid_t> qemu_uid() {
+        if (geteuid() != 0)
+            return std::nullopt;
+        for (const std::string& path : {options.paths.state_dir, options.paths.run_dir})
+            if (!others_can_enter(path)) {
+                events->append("System", "Log", "minor",
+                               "QEMU runs as root, because other users cannot pass through the "
+                               "folders above " +
+                                   path + "; put it where they can (mode 711).");
+                return std::nullopt;
+            }
+        return first_qemu_uid;
     }
 
     Result<void> open_doors() {

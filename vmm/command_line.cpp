@@ -70,9 +70,12 @@ class Builder {
     }
 
     void behaviour() {
-        // Stopped until the medium is in and the ok prompt has let go. A guest that has shut down
-        // stays, so that the reason can be read; the service processor ends it.
-        add({"-S", "-action", "reboot=reset,shutdown=pause,panic=pause"});
+        // At the ok prompt the processor waits. A guest that has shut down stays, so that the
+        // reason can be read; the service processor ends it.
+        if (launch_.plan.stop_at_ok)
+            add({"-S"});
+        add({"-action", std::string("reboot=") + (launch_.trap_reboot ? "shutdown" : "reset") +
+                            ",shutdown=pause,panic=pause"});
         add({"-boot",
              launch_.plan.firmware_setup ? "strict=on,menu=on,splash-time=60000" : "strict=on"});
         add({"-sandbox",
@@ -137,9 +140,17 @@ class Builder {
         add({"-device", "qemu-xhci,id=usb,p2=8,p3=8,addr=0x" + slot_text(usb_slot)});
         add({"-device", "usb-tablet,bus=usb.0", "-device", "usb-kbd,bus=usb.0"});
         add({"-device", "usb-bot,id=bot0,bus=usb.0"});
-        // rerror=stop: QEMU holds the guest while the image's source is away. An empty tray until
-        // the service processor inserts the medium.
-        add({"-device", std::string("scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop") +
+        // A medium that is inserted later is news to the guest (unit attention), which SeaBIOS
+        // takes for a failed read: what may be booted is there from the start.
+        std::string medium;
+        if (!launch_.cd_image.empty()) {
+            add({"-blockdev", "driver=raw,node-name=cd-1,read-only=on,file.driver=file,"
+                              "file.read-only=on,file.locking=off,file.filename=" +
+                                  escaped(launch_.cd_image)});
+            medium = ",drive=cd-1";
+        }
+        // rerror=stop: QEMU holds the guest while the image's source is away.
+        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop" + medium +
                             boot_index({"rcdrom", "cdrom"})});
     }
 

@@ -39,6 +39,8 @@ struct Launch {
     std::string qemu;
     Acceleration acceleration = Acceleration::tcg;
     BootPlan plan;
+    bool trap_reboot = false; ///< a guest's reset stops QEMU, and is decided by us
+    std::string cd_image;     ///< in the drive from the start; empty: an empty tray
 };
 
 std::vector<std::string> command_line(const HostDefinition& definition, const HostFiles& files,

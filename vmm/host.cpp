@@ -214,10 +214,10 @@ struct Host::Impl {
             observer.serial(files.serial_input());
             if (status == HostStatus::unreachable)
                 event(Severity::info, "The host answers again.");
+            cd.attach(*qemu, [] {});
             if (now->status == "prelaunch")
-                return bring_up(false);
+                return stop_at_ok(); // only there does a processor wait for its first step
             follow_trap();
-            cd.attach(*qemu, false, [] {});
             set_status(HostStatus::powered_on, "");
             on_state(now->status);
         });
@@ -236,7 +236,10 @@ struct Host::Impl {
         begin(std::move(done));
     }
 
-    void begin(Done done) { launch(boot->begin_boot(), std::move(done)); }
+    void begin(Done done) {
+        without_cd = false;
+        launch(boot->begin_boot(), std::move(done));
+    }
 
     void launch(const BootPlan& chosen, Done done) {
         started = std::move(done);
@@ -266,8 +269,10 @@ struct Host::Impl {
         next = Next::boot; // first, so that a lomd killed right after the fork leaves word of it
         save_record();
         next = Next::nothing;
+        trap = wants_trap();
         return spawn({.argv = command_line(definition, files,
-                                           {environment.qemu, environment.acceleration, plan}),
+                                           {environment.qemu, environment.acceleration, plan, *trap,
+                                            without_cd ? "" : cd.wanted()}),
                       .stderr_path = files.qemu_log(),
                       .uid = owner,
                       .gid = owner,
@@ -306,18 +311,27 @@ struct Host::Impl {
     }
 
     void on_ready(bool fresh) {
-        trap.reset();
-        if (!fresh)
+        if (!fresh) {
+            trap.reset();
             return examine();
-        trap = false; // as its command line says
+        }
         observer.serial(files.serial_input());
-        bring_up(true);
+        cd.attach(*qemu, [this] {
+            if (!qemu || !qemu->answers() || next != Next::nothing)
+                return;
+            plan.stop_at_ok ? stop_at_ok() : runs();
+        });
     }
 
-    void bring_up(bool fresh) {
-        cd.attach(*qemu, fresh, [this] {
-            if (qemu && qemu->answers() && next == Next::nothing)
-                plan.stop_at_ok ? stop_at_ok() : run();
+    /// The guest runs since QEMU was started; how far it came meanwhile is asked.
+    void runs() {
+        coming_up = false;
+        follow_trap();
+        set_status(HostStatus::powered_on, "");
+        answer_start({});
+        qemu->execute("query-status", "", [this](const Result<QmpFields>& now) {
+            if (now && qemu)
+                on_state(now->status);
         });
     }
 
@@ -326,29 +340,6 @@ struct Host::Impl {
         set_status(HostStatus::openboot_running, "");
         answer_start({});
         boot->enter_prompt();
-    }
-
-    /// A drive that was filled after QEMU's start reports so twice, and firmware gives up at the
-    /// second time; a reset takes the reports away. It is safe before the processor's first step.
-    void run() {
-        if (!cd.inserted())
-            return let_run();
-        set_trap(false); // it would stop this reset too
-        qemu->execute("system_reset", "", [this](const Result<QmpFields>&) {
-            if (qemu && next == Next::nothing)
-                let_run();
-        });
-    }
-
-    void let_run() {
-        set_trap(wants_trap());
-        qemu->execute("cont", "", [this](const Result<QmpFields>& running) {
-            if (!running || next != Next::nothing)
-                return; // contact is lost or the power is cut: that comes by itself
-            coming_up = false;
-            set_status(HostStatus::powered_on, "");
-            answer_start({});
-        });
     }
 
     void fail_start(const Fault& fault) {
@@ -398,7 +389,7 @@ struct Host::Impl {
             timer->reset();
         observer.serial("");
         if (failure)
-            return fail_start(*std::exchange(failure, std::nullopt));
+            return on_failed_start(*std::exchange(failure, std::nullopt));
         switch (then) {
         case Next::nothing:
             return on_unexpected_end(at_start, wait_status);
@@ -414,11 +405,19 @@ struct Host::Impl {
     void on_unexpected_end(bool at_start, int wait_status) {
         const std::string how = how_it_ended(wait_status);
         if (at_start)
-            return fail_start(
+            return on_failed_start(
                 {FaultKind::unavailable, "QEMU ended at once" + how + "." + last_words_of_qemu()});
         event(Severity::critical, "The host lost its power: QEMU ended unexpectedly" + how + "." +
                                       last_words_of_qemu());
         go_off("The host lost its power: QEMU ended unexpectedly" + how + ".");
+    }
+
+    /// QEMU does not start on an image that it cannot open: an empty drive then, and the drive says
+    /// what is wrong with the image.
+    void on_failed_start(const Fault& fault) {
+        if (cd.wanted().empty() || std::exchange(without_cd, true))
+            return fail_start(fault);
+        launch(plan, std::exchange(started, nullptr));
     }
 
     std::string last_words_of_qemu() const {
@@ -809,6 +808,7 @@ struct Host::Impl {
     Next next = Next::nothing;         ///< what follows the end of QEMU; nothing: no end is wanted
     BootPlan next_plan;                ///< for Next::boot
     bool coming_up = false;            ///< QEMU is started, its processor and the prompt are not
+    bool without_cd = false;           ///< QEMU did not start with it
     std::optional<bool> trap;          ///< a guest's reset stops QEMU; absent: not known
     std::optional<Fault> failure;      ///< why QEMU is being ended before it came up
     Done started;                      ///< of start or reset

@@ -49,7 +49,7 @@ void VirtualCd::reopen(Done done) {
     work();
 }
 
-void VirtualCd::attach(QemuProcess& qemu, bool fresh, std::function<void()> done) {
+void VirtualCd::attach(QemuProcess& qemu, std::function<void()> done) {
     detach();
     qemu_ = &qemu;
     session_ = std::make_shared<bool>(true);
@@ -61,8 +61,6 @@ void VirtualCd::attach(QemuProcess& qemu, bool fresh, std::function<void()> done
         });
         work();
     };
-    if (fresh)
-        return begin();
     busy_ = true;
     look([this, begin] {
         busy_ = false;
@@ -70,7 +68,7 @@ void VirtualCd::attach(QemuProcess& qemu, bool fresh, std::function<void()> done
     });
 }
 
-/// What a QEMU that we did not start has in its drive.
+/// What is in the drive: of the command line, or of an earlier lomd.
 void VirtualCd::look(const std::function<void()>& then) {
     const std::weak_ptr<bool> session = session_;
     qemu_->execute("query-block", "", [this, session, then](const Result<QmpFields>& blocks) {

@@ -37,9 +37,8 @@ class VirtualCd {
     /// The wanted file can be read again: opens it anew.
     void reopen(Done done);
 
-    /// QEMU answers. A fresh one has an empty drive; what another one holds is asked. `done` when
-    /// the drive holds what is wanted, or cannot.
-    void attach(QemuProcess& qemu, bool fresh, std::function<void()> done);
+    /// QEMU answers; what its drive holds is asked. `done` when it holds what is wanted, or cannot.
+    void attach(QemuProcess& qemu, std::function<void()> done);
     void detach(); ///< QEMU is gone or lost
     void on_tray_moved(bool open);
 

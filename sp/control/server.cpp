@@ -140,8 +140,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                 return answer(encode_fault(
                     request.id, denied("Only root and lomd's own user may use lom on this machine; "
                                        "log in with ssh instead.")));
-            if (const auto bound = bind_new("root", "local", "local"); !bound)
-                return answer(encode_fault(request.id, bound.fault()));
+            bind_new("root", "local", "local");
         }
         answer(encode_reply(request.id, current_hello()));
     }
@@ -180,19 +179,13 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                     static_cast<bool>(account));
                 if (!account)
                     return done(account.fault());
-                if (const auto bound = self->bind_new(account->name, source, "ssh"); !bound)
-                    return done(bound.fault());
+                self->bind_new(account->name, source, "ssh");
                 done(self->current_hello());
             });
     }
 
-    Result<void> bind_new(const std::string& account, const std::string& source,
-                          const std::string& type) {
-        const auto session = server.context_.sessions.begin(account, source, type);
-        if (!session)
-            return session.fault();
-        bind(session->id);
-        return {};
+    void bind_new(const std::string& account, const std::string& source, const std::string& type) {
+        bind(server.context_.sessions.begin(account, source, type).id);
     }
 
     void bind(std::int64_t session) {
@@ -254,8 +247,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         UniqueFd theirs(ends[1]);
         Connection& opened = server.adopt(UniqueFd(ends[0]));
         opened.is_session = true;
-        if (const auto bound = opened.bind_new(caller.account, caller.source, request.type); !bound)
-            return answer(encode_fault(request.id, bound.fault()));
+        opened.bind_new(caller.account, caller.source, request.type);
         answer(encode_reply(request.id), std::move(theirs));
     }
 

@@ -154,9 +154,9 @@ void ManagedHost::on_drive_changed() {
     if (!host_)
         return;
     const auto& status = drive_.status();
-    if (status.status != last_status_) {
-        // First of all: what follows may come back here.
-        const std::string before = std::exchange(last_status_, status.status);
+    // Taken over first: inserting may fail at once, and then calls this again.
+    const std::string before = std::exchange(last_status_, status.status);
+    if (status.status != before) {
         if (status.operational() && inserted_)
             host_->continue_after_io_error(); // reads wait no longer
         if (status.operational() && !inserted_)

@@ -5,13 +5,14 @@
 #include "sp/state/database.h"
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
 namespace lom {
 
 struct LogEntry {
-    std::int64_t id = 0;
+    std::int64_t id = 0;     ///< 0: waits for room on the disk
     std::int64_t time = 0;   ///< seconds since 1970
     std::string entry_class; ///< Host, Audit, System, Media, ...
     std::string type;        ///< Log, Action, Fault, State
@@ -24,17 +25,22 @@ class Log {
     /// `book` is "event" or "audit".
     Log(Database& database, std::string book) : database_(database), book_(std::move(book)) {}
 
-    /// A full disk loses the entry, not the daemon: it is said on standard error instead.
+    /// Entries that a full disk has no room for wait in memory, the oldest of too many are lost;
+    /// they are said on standard error too.
     void append(const std::string& entry_class, const std::string& type,
                 const std::string& severity, const std::string& text);
     std::vector<LogEntry> newest_first() const;
     Result<void> clear();
 
     static constexpr std::int64_t kept = 2048;
+    static constexpr std::size_t most_waiting = 100;
 
   private:
+    Result<void> store(const LogEntry& entry);
+
     Database& database_;
     std::string book_;
+    std::deque<LogEntry> waiting_;
 };
 
 } // namespace lom

@@ -30,8 +30,8 @@ class Sessions {
     /// Sessions of an earlier lomd that nobody resumes within `grace` end.
     Sessions(Loop& loop, Database& database, std::chrono::milliseconds grace);
 
-    Result<Session> begin(const std::string& account, const std::string& source,
-                          const std::string& type);
+    /// A full disk keeps nobody out: that session only ends with this lomd.
+    Session begin(const std::string& account, const std::string& source, const std::string& type);
     std::optional<Session> find(std::int64_t id) const;
     std::optional<Session> find_ticket(const std::string& ticket) const;
     std::vector<Session> list() const;

@@ -53,10 +53,12 @@ def by_hand(arguments, folder):
     log = folder / "console.log"
     log.unlink(missing_ok=True)
     # Beside the log, QEMU wants what lomd makes for it: the pipe for the serial port's input.
+    sockets = folder / "qemu"
+    shutil.rmtree(sockets, ignore_errors=True)
+    sockets.mkdir()
     for name, make in (("serial.in", lambda p: subprocess.run(["mkfifo", p], check=True)),
                        ("serial.out", lambda p: p.symlink_to("/dev/null"))):
-        (folder / name).unlink(missing_ok=True)
-        make(folder / name)
+        make(sockets / name)
     running = []
 
     def begin():
@@ -74,13 +76,13 @@ def main():
     with Lomd() as sp:
         state = sp.state_dir / "hosts" / "host0"
         run = sp.run_dir / "hosts" / "host0"
+        pid_file = run / "qemu" / "pid"
         shell = Shell(sp)
         folder = pathlib.Path(tempfile.mkdtemp(prefix="openlom-bench-"))
         ours, theirs = [], []
         try:
             shell.type("start -script /SYS")
-            pid = wait_until(lambda: (run / "qemu.pid").exists() and (run / "qemu.pid").read_text().strip(), 10,
-                             "QEMU runs")
+            pid = wait_until(lambda: pid_file.exists() and pid_file.read_text().strip(), 10, "QEMU runs")
             arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
             arguments = [a.replace(str(state), str(folder)).replace(str(run), str(folder)) for a in arguments if a != "-S"]
             shutil.copy(state / "disk0.qcow2", folder)

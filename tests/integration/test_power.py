@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.support import isos
-from tests.support.guest import (PATIENCE, GuestConsole, Linux, events, get, insert, must, power_off,
+from tests.support.guest import (GuestConsole, Linux, events, get, insert, must, power_off,
                                  qemu_pid, wait_for)
 from tests.support.image_server import ImageServer
 from tests.support.lomd import Lomd, wait_until
@@ -111,7 +111,7 @@ def test_a_guest_that_ignores_its_power_button(off, console):
     assert answer(off, "stop -script /SYS") == (0, "Stopping /SYS\n")
     assert get(off, "/HOST", "status") == "Powering Off"
     detail = get(off, "/HOST", "status_detail")
-    assert "power button" in detail and "60 s" in detail
+    assert "guest to shut down" in detail and "60 s" in detail
     assert answer(off, "stop -script /SYS") == (2, "stop: Target shutdown in progress\n")
     assert get(off, "/SYS", "power_state") == "On"
     console.send("x")
@@ -317,7 +317,6 @@ class TestLinux:
         assert answer(sp, "stop -script /SYS") == (0, "Stopping /SYS\n")
         linux.console.expect_exact("Power button pressed: shutting down")
         wait_for(sp, "/HOST", "status", "Powered Off", 90)
-        assert get(sp, "/HOST", "status_detail") == ""
         assert "The guest has shut down." in events(sp)
 
     def test_a_panic(self, sp, linux):

@@ -303,3 +303,84 @@ def test_a_killed_image_reader_is_replaced_and_the_guest_reads_right(booted, con
     assert expected in console.run("sha256sum /dev/sr0").decode()
     assert b"I/O error" not in console.run("dmesg | grep sr0")
     assert demo_host.qemu_pid(sp) == qemu
+
+
+# -- a full disk
+
+
+@pytest.fixture
+def small_disk(images, log_dir):
+    """A lomd whose state folder has a small disk of its own."""
+    lomd = Lomd()
+    lomd.state_dir.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "openlom-test", lomd.state_dir],
+                             capture_output=True, text=True)
+    if mounted.returncode != 0:
+        lomd.__exit__()
+        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        lomd.start()
+        demo_host.point_at_image(lomd, images)
+        yield lomd
+    finally:
+        shutil.copy(lomd.log, log_dir)
+        lomd.stop()
+        subprocess.run(["umount", "-l", lomd.state_dir], check=True)
+        lomd.__exit__()
+
+
+def fill(folder):
+    filler = folder / "filler"
+    with open(filler, "ab", buffering=0) as file:
+        try:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while file.write(bytes(size)):
+                        pass
+                except OSError:
+                    pass
+        finally:
+            file.close()
+    return filler
+
+
+@pytest.mark.qemu
+@with_images
+def test_a_full_disk_is_said_and_corrupts_nothing(small_disk):
+    sp = small_disk
+    demo_host.boot_cd(sp)
+    client = ConsoleClient(sp)
+    wait_until(client.at_guest_prompt, demo_host.BOOT_LIMIT, "the guest's shell waits")
+    filler = fill(sp.state_dir)
+    kept = ""
+    for number in range(500):
+        done = sp.lom(f"set /SP system_contact={number}-{'x' * 100}")
+        if done.returncode != 0:
+            break
+        kept = f"{number}-{'x' * 100}"
+    assert done.returncode != 0
+    assert "The disk that holds the state folder is full; nothing was changed. Free some space and try again." in \
+        done.stdout + done.stderr
+    assert demo_host.prop(sp, "/SP", "system_contact") == (kept or "(none)")
+    # lomd killed on the full disk: the next one still has everything and serves the host.
+    sp.kill9()
+    assert restart(sp) < 2
+    assert demo_host.prop(sp, "/SP", "system_contact") == (kept or "(none)")
+    assert demo_host.prop(sp, "/HOST", "status") == "Powered On"
+    # The guest prints more than the room that was kept for it; it is not held up by that.
+    client.type_line("lomtest-stream 3000000 1")
+    wait_until(lambda: "The disk is full: the console log" in demo_host.events(sp), 30, "an event names the full disk")
+
+    filler.unlink()
+    wait_until(lambda: "has room again" in demo_host.events(sp), 60, "an event tells of the room")
+    said = demo_host.events(sp)
+    assert "The disk is full: the console log" in said
+    wait_until(client.at_guest_prompt, 60, "the guest's shell waits again")
+    assert b"going on" in client.run("echo going o''n")
+    assert sp.lom("set /SP system_contact=after").returncode == 0
+    sp.kill9()
+    assert restart(sp) < 2
+    assert demo_host.prop(sp, "/SP", "system_contact") == "after"
+    with sqlite3.connect(f"file:{sp.state_dir}/openlom.db?mode=ro", uri=True) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    client.close()

@@ -299,23 +299,6 @@ TEST_F(HostTest, a_begun_reset_is_completed) {
     EXPECT_NE(qemu().pid, process.pid);
 }
 
-TEST_F(HostTest, a_boot_cut_short_before_the_processor_ran_goes_on) {
-    ASSERT_NO_FATAL_FAILURE(open_with_disk());
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
-    ASSERT_TRUE(host->boot().set_script("setenv auto-boot? false"));
-    ASSERT_TRUE(start()) << refusal; // QEMU stands still, as it does just before a boot
-    loop.run_until([] { return false; }, 100ms);
-    host.reset();
-    auto record = load_runtime_record(files().runtime_record());
-    ASSERT_TRUE(record);
-    record->plan.stop_at_ok = false;
-    ASSERT_TRUE(save_runtime_record(files().runtime_record(), *record));
-    open();
-    ASSERT_TRUE(wait_status(HostStatus::powered_on, 5s)) << events;
-    EXPECT_TRUE(console_says("SeaBIOS"));
-    EXPECT_EQ(qemu().pid, record->process.pid);
-}
-
 TEST_F(HostTest, a_qemu_that_is_not_ours_is_left_alone) {
     ASSERT_NO_FATAL_FAILURE(open_started());
     const ProcessId other = qemu();
@@ -428,7 +411,7 @@ TEST_F(FakeQemu, nonsense_later_makes_it_unreachable_and_only_force_ends_it) {
          "for line in peer.makefile():\n"
          "    command = json.loads(line)\n"
          "    peer.sendall(json.dumps({'return': {}, 'id': command['id']}).encode() + b'\\r\\n')\n"
-         "    if command['execute'] == 'cont': break\n"
+         "    if command['execute'] == 'query-status': break\n"
          "time.sleep(0.2)\n"
          "peer.sendall(b'\\x00\\xff garbage\\n')\n"
          "time.sleep(60)\n");

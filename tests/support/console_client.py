@@ -115,7 +115,7 @@ class ConsoleClient:
         """What the guest's shell printed, up to its next prompt."""
         since = self.type_line(line)
         end = self.wait_for(rb"\n" + GUEST_PROMPT, limit, since)
-        return self.seen()[since:end.start()]
+        return self.seen()[since:end.start() + 1]
 
     # -- leaving
 

@@ -103,7 +103,7 @@ def wait_for(sp, target, name, value, limit=PATIENCE):
     try:
         wait_until(there, limit, f"{target} {name} = {value}")
     except AssertionError as late:
-        raise AssertionError(f"{late}; it is {seen[-1]!r}") from None
+        raise AssertionError(f"{late}; it is {seen[-1] if seen else None!r}") from None
 
 
 def events(sp):

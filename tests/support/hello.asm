@@ -21,6 +21,8 @@ start:  cli
         mov sp, 0x7c00
         mov [drive], dl
         sti
+        int 8                           ; the timer's: SeaBIOS's serial console says what it still
+                                        ; holds back, else its last characters come between ours
         call hello
         mov si, ready
         call print

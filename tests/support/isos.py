@@ -62,6 +62,22 @@ def grub_rescue():
     return made("grub-rescue.iso", make)
 
 
+def grub_reboots(text):
+    """Prints `text` on COM1 and reboots at Enter. Boots from a CD and from a disk, by BIOS and UEFI."""
+
+    def make(folder, iso):
+        (folder / "boot/grub").mkdir(parents=True)
+        (folder / "boot/grub/grub.cfg").write_text(
+            "serial --unit=0 --speed=115200\n"
+            "terminal_input serial\n"
+            "terminal_output serial\n"
+            f"echo {text}\nread key\nreboot\n")
+        subprocess.run(["grub-mkrescue", "-o", iso, folder, "--", "-volid", text.upper().replace("-", "_")],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    return made(f"grub-{text}.iso", make)
+
+
 def debian_installer():
     """Debian's installer (netboot kernel and initrd) behind ISOLINUX, on COM1. BIOS only, 1 GiB."""
     package = "debian-installer-12-netboot-amd64"

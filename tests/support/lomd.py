@@ -105,6 +105,7 @@ class Lomd:
             self.process.terminate()
             self.process.wait(20)
         self._end_hosts()
+        self._unmount_images()
 
     def kill9(self):
         self.process.send_signal(signal.SIGKILL)
@@ -126,6 +127,13 @@ class Lomd:
                     os.kill(int(entry.name), signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+
+    def _unmount_images(self):
+        """A killed lom-media leaves its mount behind, and the folder could not be removed."""
+        for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+            where = line.split()[1]
+            if where.startswith(f"{self.run_dir}/"):
+                subprocess.run(["umount", "-l", where], check=False)
 
     # -- doors
 
