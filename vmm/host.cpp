@@ -398,6 +398,7 @@ struct Host::Impl {
         case Next::decide:
             return begin(std::exchange(started, nullptr));
         case Next::boot:
+            without_cd = false;
             return launch(next_plan, std::exchange(started, nullptr));
         }
     }
