@@ -119,6 +119,7 @@ void Loop::run() {
 }
 
 bool Loop::run_until(const std::function<bool()>& done, std::chrono::milliseconds limit) {
+    impl_->context.restart(); // an earlier run that ended with nothing left to do has stopped it
     const auto work = asio::make_work_guard(impl_->context);
     const auto deadline = std::chrono::steady_clock::now() + limit;
     while (!done()) {

@@ -203,6 +203,8 @@ struct Host::Impl {
         set_status(HostStatus::starting, "Taking over the running host.");
         watch(process, adoption_limit, false);
         save_record();
+        if (next != Next::nothing)
+            qemu->end();
     }
 
     void examine() {
@@ -258,6 +260,9 @@ struct Host::Impl {
     Result<ProcessId> spawn_qemu() {
         if (const auto fine = check_definition(definition); !fine)
             return fine.fault();
+        if (const auto other = listener_at(files.qmp()))
+            return Fault{FaultKind::busy, "A QEMU that is not ours runs this host (process " +
+                                              std::to_string(other->pid) + "); end it first."};
         const auto owner = qemu_owner();
         if (const auto prepared = prepare_files(files, definition, owner); !prepared)
             return prepared.fault();
@@ -306,8 +311,6 @@ struct Host::Impl {
     }
 
     void on_ready(bool fresh) {
-        if (next != Next::nothing)
-            return qemu->end(); // what the last lomd had begun
         if (!fresh) {
             trap.reset();
             return examine();
@@ -368,7 +371,7 @@ struct Host::Impl {
                             "QEMU did not come up: " + reason + "." + last_words_of_qemu()};
             return end_qemu(Next::off);
         }
-        if (status == HostStatus::unreachable)
+        if (status == HostStatus::unreachable || next != Next::nothing)
             return;
         event(Severity::critical, "The host is unreachable: QEMU lives, but " + reason + ".");
         boot->leave_prompt();
@@ -386,7 +389,7 @@ struct Host::Impl {
             timer->reset();
         observer.serial("");
         if (failure)
-            return fail_start(*std::exchange(failure, std::nullopt));
+            return on_failed_start(*std::exchange(failure, std::nullopt));
         switch (then) {
         case Next::nothing:
             return on_unexpected_end(at_start, wait_status);
@@ -395,24 +398,27 @@ struct Host::Impl {
         case Next::decide:
             return begin(std::exchange(started, nullptr));
         case Next::boot:
+            without_cd = false;
             return launch(next_plan, std::exchange(started, nullptr));
         }
     }
 
     void on_unexpected_end(bool at_start, int wait_status) {
         const std::string how = how_it_ended(wait_status);
-        if (at_start && !without_cd && !cd.wanted().empty()) {
-            // QEMU does not start on an image that it cannot open: an empty drive then, and the
-            // drive says what is wrong with the image.
-            without_cd = true;
-            return launch(plan, std::exchange(started, nullptr));
-        }
         if (at_start)
-            return fail_start(
+            return on_failed_start(
                 {FaultKind::unavailable, "QEMU ended at once" + how + "." + last_words_of_qemu()});
         event(Severity::critical, "The host lost its power: QEMU ended unexpectedly" + how + "." +
                                       last_words_of_qemu());
         go_off("The host lost its power: QEMU ended unexpectedly" + how + ".");
+    }
+
+    /// QEMU does not start on an image that it cannot open: an empty drive then, and the drive says
+    /// what is wrong with the image.
+    void on_failed_start(const Fault& fault) {
+        if (cd.wanted().empty() || std::exchange(without_cd, true))
+            return fail_start(fault);
+        launch(plan, std::exchange(started, nullptr));
     }
 
     std::string last_words_of_qemu() const {
@@ -670,15 +676,15 @@ struct Host::Impl {
     /// QEMU reboots the guest by itself unless the next boot is to differ from the running one.
     void follow_trap() {
         if (qemu && !coming_up)
-            set_trap();
+            set_trap(wants_trap());
     }
 
-    void set_trap() {
-        if (!qemu->answers() || trap == wants_trap())
+    void set_trap(bool wanted) {
+        if (!qemu->answers() || trap == wanted)
             return;
-        trap = wants_trap();
+        trap = wanted;
         qemu->execute("set-action",
-                      std::string("{\"reboot\":\"") + (*trap ? "shutdown" : "reset") + "\"}",
+                      std::string("{\"reboot\":\"") + (wanted ? "shutdown" : "reset") + "\"}",
                       [](const Result<QmpFields>&) {});
     }
 

@@ -23,7 +23,8 @@ Fault file_fault(const std::string& what, const std::string& path) {
 Result<void> make_sockets_folder(const HostFiles& files) {
     if (const auto made = make_directories(files.sockets(), 0700); !made)
         return made;
-    for (const std::string& path : {files.pid(), files.qmp(), files.second_qmp(), files.vnc(),
+    // Not the pid file: its lock is what keeps a second QEMU away.
+    for (const std::string& path : {files.qmp(), files.second_qmp(), files.vnc(),
                                     files.serial_input(), files.serial_output()})
         unlink(path.c_str());
     if (mkfifo(files.serial_input().c_str(), 0600) < 0)
@@ -54,6 +55,8 @@ Result<void> hand_over(const HostFiles& files, const HostDefinition& definition,
         paths.push_back(files.disk(disk.name));
     if (definition.firmware == Firmware::uefi)
         paths.push_back(files.uefi_variables());
+    if (access(files.pid().c_str(), F_OK) == 0)
+        paths.push_back(files.pid());
     for (const std::string& path : paths)
         if (lchown(path.c_str(), owner, owner) < 0)
             return file_fault("Cannot give QEMU's account", path);

@@ -43,9 +43,15 @@ void QemuProcess::connect(std::chrono::milliseconds limit) {
             [this](const std::string& reason) { on_closed(reason); }});
 }
 
+void QemuProcess::on_ready() {
+    lost_ = false;
+    ending_ ? quit() : handlers_.ready();
+}
+
 void QemuProcess::on_closed(const std::string& reason) {
     contact_timer_ = loop_.after(exit_follows_within, [this, reason] {
         contact_timer_ = loop_.after(retry_pause, [this] { connect(contact_limit); });
+        lost_ = true;
         handlers_.lost(reason);
     });
 }
@@ -68,11 +74,16 @@ void QemuProcess::execute(const std::string& command, const std::string& argumen
 }
 
 void QemuProcess::end() {
-    if (kill_timer_)
+    if (std::exchange(ending_, true))
         return;
-    execute("quit", "", [](const Result<QmpFields>&) {});
-    const auto patience = answers() ? std::chrono::milliseconds(quit_limit) : 0ms;
-    kill_timer_ = loop_.after(patience, [this] { send_signal(process_, SIGKILL); });
+    if (answers())
+        quit();
+    kill_timer_ = loop_.after(lost_ ? 0ms : std::chrono::milliseconds(quit_limit),
+                              [this] { send_signal(process_, SIGKILL); });
+}
+
+void QemuProcess::quit() {
+    qmp_->execute("quit", "", [](const Result<QmpFields>&) {});
 }
 
 std::optional<ProcessId> listener_at(const std::string& socket) {

@@ -41,7 +41,9 @@ class QemuProcess {
 
   private:
     void connect(std::chrono::milliseconds limit);
+    void on_ready();
     void on_closed(const std::string& reason);
+    void quit();
     void on_exit(int wait_status);
 
     Loop& loop_;
@@ -49,6 +51,8 @@ class QemuProcess {
     std::string monitor_;
     Handlers handlers_;
     std::unique_ptr<QmpClient> qmp_;
+    bool lost_ = false; ///< it was told so, and not been reached since
+    bool ending_ = false;
     Loop::Handle exit_watch_, contact_timer_, kill_timer_;
 };
 

@@ -124,6 +124,39 @@ TEST_F(HostTest, nmi_and_break_reach_the_guest) {
     EXPECT_EQ(refusal, "The host is off.");
 }
 
+TEST_F(HostTest, qemu_runs_under_an_account_of_its_own) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "needs root";
+    constexpr uid_t account = 1900000001;
+    environment.qemu_uid = account;
+    initial.firmware = Firmware::uefi; // its variables are one more file to hand over
+    initial.memory_mib = 128;
+    std::filesystem::permissions(top, std::filesystem::perms(0711));
+    ASSERT_NO_FATAL_FAILURE(open_with_disk());
+    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
+    ASSERT_TRUE(start()) << refusal;
+    EXPECT_TRUE(host->cd_inserted());
+    ASSERT_TRUE(console_says("BdsDxe", 40s));
+    const auto about = read_file("/proc/" + std::to_string(qemu().pid) + "/status");
+    ASSERT_TRUE(about);
+    const std::string number = std::to_string(account);
+    EXPECT_NE(about->find("Uid:\t" + number + "\t" + number), std::string::npos) << *about;
+    EXPECT_NE(about->find("Gid:\t" + number + "\t" + number), std::string::npos) << *about;
+    EXPECT_NE(about->find("CapEff:\t0000000000000000"), std::string::npos) << *about;
+    EXPECT_NE(about->find("Seccomp:\t2"), std::string::npos) << *about;
+    reopen();
+    EXPECT_TRUE(wait_status(HostStatus::powered_on, 2s));
+}
+
+TEST_F(HostTest, real_mode_code_runs_under_kvm) {
+    if (access("/dev/kvm", R_OK | W_OK) != 0)
+        GTEST_SKIP() << "needs /dev/kvm";
+    environment.acceleration = Acceleration::kvm;
+    ASSERT_NO_FATAL_FAILURE(open_with_disk());
+    ASSERT_TRUE(start()) << refusal;
+    EXPECT_TRUE(console_says("[disk]", 60s)); // an emulating KVM is slow
+}
+
 // -- boots
 
 TEST_F(HostTest, boot_device_is_for_one_boot_also_when_the_guest_reboots) {
@@ -266,6 +299,21 @@ TEST_F(HostTest, a_begun_reset_is_completed) {
     EXPECT_NE(qemu().pid, process.pid);
 }
 
+TEST_F(HostTest, a_qemu_that_is_not_ours_is_left_alone) {
+    ASSERT_NO_FATAL_FAILURE(open_started());
+    const ProcessId other = qemu();
+    host.reset();
+    std::filesystem::rename(files().qmp(), files().qmp() + ".away");
+    std::filesystem::remove(files().runtime_record());
+    open();
+    EXPECT_EQ(host->status(), HostStatus::powered_off);
+    EXPECT_FALSE(start());
+    EXPECT_NE(refusal.find("lock"), std::string::npos) << refusal; // QEMU's own, on its disk or pid
+    EXPECT_TRUE(is_alive(other));
+    send_signal(other, SIGKILL);
+    waitpid(other.pid, nullptr, 0);
+}
+
 TEST_F(HostTest, a_qemu_that_hangs_is_unreachable_until_it_answers) {
     ASSERT_NO_FATAL_FAILURE(open_started());
     const ProcessId process = qemu();
@@ -363,7 +411,7 @@ TEST_F(FakeQemu, nonsense_later_makes_it_unreachable_and_only_force_ends_it) {
          "for line in peer.makefile():\n"
          "    command = json.loads(line)\n"
          "    peer.sendall(json.dumps({'return': {}, 'id': command['id']}).encode() + b'\\r\\n')\n"
-         "    if command['execute'] == 'cont': break\n"
+         "    if command['execute'] == 'query-status': break\n"
          "time.sleep(0.2)\n"
          "peer.sendall(b'\\x00\\xff garbage\\n')\n"
          "time.sleep(60)\n");

@@ -73,7 +73,6 @@ TEST(CommandLine, of_the_smallest_host) {
                     "1024M",
                     "-rtc",
                     "base=utc",
-                    "-S",
                     "-action",
                     "reboot=reset,shutdown=pause,panic=pause",
                     "-boot",
@@ -212,6 +211,31 @@ TEST(BootDevices, have_the_slots_of_the_command_line) {
     EXPECT_EQ(path("disk1"), "/pci@0,0/virtio-blk@9/disk@0");
     EXPECT_EQ(path("net1"), "/pci@0,0/ethernet@11");
     EXPECT_EQ(path("disk2"), "none");
+}
+
+TEST(CommandLine, only_the_ok_prompt_holds_the_processor_back) {
+    Launch launch;
+    launch.plan.stop_at_ok = true;
+    const auto arguments = command_line(small(), files, launch);
+    EXPECT_EQ(1, std::count(arguments.begin(), arguments.end(), "-S"));
+    EXPECT_EQ(0, std::ranges::count(line(small()), "-S"));
+}
+
+TEST(CommandLine, a_reboot_that_is_to_be_decided_stops_qemu) {
+    Launch launch;
+    launch.trap_reboot = true;
+    EXPECT_EQ("reboot=shutdown,shutdown=pause,panic=pause",
+              value(command_line(small(), files, launch), "-action", "reboot"));
+}
+
+TEST(CommandLine, the_medium_is_in_the_drive_from_the_start) {
+    Launch launch;
+    launch.cd_image = "/r,x/a.iso";
+    const auto arguments = command_line(small(), files, launch);
+    EXPECT_EQ("driver=raw,node-name=cd-1,read-only=on,file.driver=file,file.read-only=on,"
+              "file.locking=off,file.filename=/r,,x/a.iso",
+              value(arguments, "-blockdev", "cd-1"));
+    EXPECT_NE(std::string::npos, values(arguments, "-device").find("rerror=stop,drive=cd-1"));
 }
 
 } // namespace
