@@ -156,9 +156,12 @@ class Qmp:
     """QEMU's second monitor, which lomd does not use."""
 
     def __init__(self, sp, host="host0"):
+        # QEMU's own folder, the one place where it may write.
+        path = next((sp.run_dir / "hosts" / host).rglob("qmp2.sock"))
+        self.folder = path.parent
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(20)
-        self._socket.connect(str(sp.run_dir / "hosts" / host / "qmp2.sock"))
+        self._socket.connect(str(path))
         self._file = self._socket.makefile("rw")
         self._file.readline()
         self("qmp_capabilities")
@@ -183,8 +186,8 @@ class Qmp:
 
 def screen_text(sp):
     """What the VGA text screen shows, in lines."""
-    dump = sp.home / "screen"
     with Qmp(sp) as qmp:
+        dump = qmp.folder / "screen"
         qmp("pmemsave", val=0xB8000, size=80 * 25 * 2, filename=str(dump))
     cells = dump.read_bytes()[::2].decode("cp437").replace("\0", " ")
     return [cells[at:at + 80].rstrip() for at in range(0, len(cells), 80)]
