@@ -37,10 +37,20 @@ function(lom_program name)
     target_link_libraries(${name} PRIVATE lom_options)
 endfunction()
 
-# lom_unit_test(name LIBRARY SOURCES...): a GoogleTest program whose cases ctest knows one by one.
-function(lom_unit_test name library)
+function(lom_test_program name library)
     add_executable(${name} ${ARGN})
     target_link_libraries(${name} PRIVATE lom_options ${library} GTest::gmock GTest::gtest_main)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+
+# lom_unit_test(name LIBRARY SOURCES...): a GoogleTest program whose cases ctest knows one by one.
+function(lom_unit_test name library)
+    lom_test_program(${name} ${library} ${ARGN})
     gtest_discover_tests(${name} PROPERTIES TIMEOUT 60 DISCOVERY_TIMEOUT 30)
+endfunction()
+
+# The same for tests that start QEMU; ./check --quick leaves them out.
+function(lom_qemu_test name library)
+    lom_test_program(${name} ${library} ${ARGN})
+    gtest_discover_tests(${name} PROPERTIES LABELS qemu TIMEOUT 120 DISCOVERY_TIMEOUT 30)
 endfunction()

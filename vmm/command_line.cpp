@@ -8,6 +8,8 @@ namespace {
 
 // Fixed slots on the root bus, so that device paths and guest names stay when others come and go.
 constexpr int usb_slot = 4;
+constexpr int random_slot = 5;
+constexpr int panic_slot = 6;
 constexpr int first_disk_slot = 8;
 constexpr int first_nic_slot = 16;
 
@@ -134,7 +136,10 @@ class Builder {
         add({"-smbios", text});
     }
 
-    void console_devices() { add({"-device", "virtio-rng-pci", "-device", "pvpanic-pci"}); }
+    void console_devices() {
+        add({"-device", "virtio-rng-pci,addr=0x" + slot_text(random_slot)});
+        add({"-device", "pvpanic-pci,addr=0x" + slot_text(panic_slot)});
+    }
 
     void usb() {
         add({"-device", "qemu-xhci,id=usb,p2=8,p3=8,addr=0x" + slot_text(usb_slot)});

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <functional>
+#include <sstream>
 
 namespace json = boost::json;
 
@@ -21,6 +23,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t longest_line = 64U << 10U;
+constexpr std::uint16_t ssh_port = 22;
 constexpr auto connect_pause = 50ms;
 constexpr auto connect_limit = 10s;
 constexpr auto kill_after = 5s;
@@ -68,6 +71,23 @@ void Drive::close() {
     if (process_)
         end(*process_);
     set_status("disabled", "");
+}
+
+Result<void> Drive::forget_host_key(std::string host, std::uint16_t port) {
+    const auto known = read_file(paths_.known_hosts);
+    if (!known)
+        return {}; // nothing is remembered
+    // As libssh writes it: in lower case, with brackets where the port is not SSH's own.
+    for (char& c : host)
+        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const std::string name =
+        (port == ssh_port ? host : "[" + host + "]:" + std::to_string(port)) + " ";
+    std::istringstream lines(*known);
+    std::string line, kept;
+    while (std::getline(lines, line))
+        if (!line.starts_with(name))
+            kept += line + "\n";
+    return write_file_durably(paths_.known_hosts, kept, 0600);
 }
 
 /// Tells two sets of credentials apart without writing them down.

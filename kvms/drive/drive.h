@@ -51,6 +51,8 @@ class Drive {
     void open(const std::string& uri, const ImageCredentials& credentials);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
+    /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
+    Result<void> forget_host_key(std::string host, std::uint16_t port);
     bool wanted() const { return !uri_.empty(); }
     const DriveStatus& status() const { return status_; }
     const std::string& image_file() const { return image_file_; }

@@ -376,8 +376,8 @@ bool SftpSource::check_host_key() {
     }
     fail(Status::host_key_changed,
          "The server " + quoted(settings_.uri.host) + " shows another host key (" + fingerprint +
-             ") than the one remembered; if that is right, forget the old key, else somebody may "
-             "be in between.",
+             ") than the one remembered; if that is right, set forget_host_key=true, else "
+             "somebody may be in between.",
          false);
     return false;
 }

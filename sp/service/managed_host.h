@@ -69,6 +69,9 @@ class ManagedHost {
     std::string storage_status() const;
     std::string storage_detail() const;
     const kvms::DriveStatus& image() const { return drive_.status(); }
+    Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
+        return drive_.forget_host_key(host, port);
+    }
     /// Follows the settings now; `done` when the status has settled, after 10 s at most.
     void apply_storage(std::function<void()> done);
     /// Follows the settings soon: several may change in a row.

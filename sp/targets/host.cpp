@@ -2,6 +2,8 @@
 #include "sp/targets/clock_text.h"
 #include "sp/targets/targets.h"
 
+#include <algorithm>
+
 namespace lom {
 
 enum class BootDeviceChoice { default_order, pxe, disk, cdrom, bios };
@@ -20,6 +22,29 @@ struct Names<BreakAction> {
     static constexpr const char* all[] = {"break"};
 };
 
+/// OpenBoot commands: lines may be separated by newlines, which become ';'.
+struct BootScript {
+    std::string text;
+};
+
+template <>
+struct Codec<BootScript> {
+    static const Type& type() {
+        static const Type instance{"string",
+                                   {},
+                                   [](std::string_view text) {
+                                       std::string line(text);
+                                       std::replace(line.begin(), line.end(), '\r', ';');
+                                       std::replace(line.begin(), line.end(), '\n', ';');
+                                       return string_type().parse(line);
+                                   },
+                                   string_type().print};
+        return instance;
+    }
+    static Value wrap(BootScript script) { return std::move(script.text); }
+    static BootScript unwrap(const Value& value) { return {std::get<std::string>(value)}; }
+};
+
 namespace {
 
 Result<SetOutcome> outcome(const Result<void>& done) {
@@ -36,14 +61,15 @@ Target::Ptr bootmode_target(vmm::Host& host) {
         const auto& expires = host.boot().state().expires;
         return expires ? clock_text(std::chrono::system_clock::to_time_t(*expires)) : "";
     });
-    target->managed<std::string>(
+    target->managed<BootScript>(
         {.name = "script",
-         .doc = "OpenBoot commands for the next boot, separated by ';', 1000 bytes at most.",
+         .doc = "OpenBoot commands for the next boot, separated by ';' or newlines, 1000 bytes at "
+                "most.",
          .write = Role::reset,
-         .get = [&host] { return host.boot().state().script; },
+         .get = [&host] { return BootScript{host.boot().state().script}; },
          .set =
-             [&host](const Caller&, const std::string& script, const Property::Done& done) {
-                 done(outcome(host.boot().set_script(script)));
+             [&host](const Caller&, const BootScript& script, const Property::Done& done) {
+                 done(outcome(host.boot().set_script(script.text)));
              }});
     target->managed<BootModeState>(
         {.name = "state",

@@ -23,11 +23,30 @@ auto set_and_apply(ManagedHost& host, Setting<T>& setting) {
     };
 }
 
+/// Forgets the host key of the server in server_URI and tries again.
+void forget_host_key(ManagedHost& host, const Property::Done& done) {
+    const auto uri = media::parse_image_uri(*host.settings().server_uri);
+    if (!uri)
+        return done(Fault{FaultKind::wrong_state, "Set server_URI first: it names the server."});
+    if (const auto forgotten = host.forget_host_key(uri->host, uri->port); !forgotten)
+        return done(forgotten.fault());
+    host.apply_storage([done] { done(SetOutcome{}); });
+}
+
 Target::Ptr remote_target(ManagedHost& host) {
     auto target = Target::make("remote", "Where the remote image lies.");
     HostSettings& settings = host.settings();
     const Roles role = Role::admin | Role::console;
     const auto changed = [&host] { host.apply_storage_soon(); };
+    target->managed<bool>({.name = "forget_host_key",
+                           .doc = "Set to true when the image's server has a new SSH host key: the "
+                                  "next one that it shows is remembered.",
+                           .write = role,
+                           .set = [&host](const Caller&, bool forget, const Property::Done& done) {
+                               if (!forget)
+                                   return done(SetOutcome{});
+                               forget_host_key(host, done);
+                           }});
     target->shows<std::string>("host_key_fingerprint",
                                "SSH host key of the image's server, remembered on first use.",
                                [&host] { return host.image().host_key_fingerprint; });

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.support import isos
 from tests.support.guest import (GuestConsole, Linux, events, get, insert, must, power_off,
                                  qemu_pid, wait_for)
 from tests.support.image_server import ImageServer
-from tests.support.lomd import Lomd, wait_until
+from tests.support.lomd import BUILD, Lomd, wait_until
 
 pytestmark = [
     pytest.mark.qemu,
@@ -88,7 +89,7 @@ def test_start_reset_and_cut(off, console):
     assert get(off, "/SYS", "power_state") == "Off"
     assert qemu_pid(off) is None
     told = " ".join(events(off))
-    for words in ("reset", "powered off"):
+    for words in ("powered on", "reset", "powered off"):
         assert words in told, told
 
 
@@ -132,6 +133,29 @@ def test_a_guest_reboots_and_powers_off(off, console):
     wait_for(off, "/HOST", "status", "Powered Off", 20)
     assert "The guest has shut down." in events(off)
     assert qemu_pid(off) is None
+
+
+def test_the_older_machine_boots_too(off, console):
+    must(off, "set /System machine=pc")
+    try:
+        start(off, console)
+    finally:
+        power_off(off)
+        must(off, "set /System machine=q35")
+
+
+def test_a_host_that_cannot_start_says_why(off):
+    disk = next((off.state_dir / "hosts/host0").glob("disk0*"))
+    away = disk.with_name("away")
+    disk.rename(away)
+    try:
+        status, text = answer(off, "start -script /SYS")
+        assert status == 4 and "disk0" in text, text
+        assert get(off, "/HOST", "status") == "Powered Off"
+        assert "disk0" in get(off, "/HOST", "status_detail")
+        assert any("cannot start" in told and "disk0" in told for told in events(off))
+    finally:
+        away.rename(disk)
 
 
 def test_qemu_killed_from_outside(off, console):
@@ -248,6 +272,11 @@ def test_acceleration_is_named_with_its_reason(off):
     assert re.match(r"(KVM|TCG): .{20,}", text), text
     if not os.path.exists("/dev/kvm"):
         assert text.startswith("TCG: ") and "/dev/kvm" in text
+    checked = subprocess.run([BUILD / "lomd", "--check", "--state-dir", off.home / "checked", "--ssh-port", "0"],
+                             capture_output=True, text=True, timeout=60)
+    told = next(line for line in checked.stdout.splitlines() if "KVM" in line)
+    first_sentence = text.partition(": ")[2].partition(". ")[0]
+    assert first_sentence in told and ("TCG" in told) == text.startswith("TCG"), told
 
 
 # -- a guest with an operating system

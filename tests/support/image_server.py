@@ -47,6 +47,7 @@ class ImageServer:
             self.home = self.root / HOME.lstrip("/")
             self.home.mkdir(parents=True)
             self._own = pathlib.Path(tempfile.mkdtemp(prefix="openlom-sshd-"))
+            self._own.chmod(0o711)  # sshd reads the account's keys as the account
             self._write_accounts()
             self._write_configuration()
             self.start()

@@ -69,7 +69,7 @@ def grub_reboots(text):
         (folder / "boot/grub").mkdir(parents=True)
         (folder / "boot/grub/grub.cfg").write_text(
             "serial --unit=0 --speed=115200\n"
-            "terminal_input serial\n"
+            "terminal_input serial console\n"  # UEFI takes bytes from COM1 before GRUB sees them
             "terminal_output serial\n"
             f"echo {text}\nread key\nreboot\n")
         subprocess.run(["grub-mkrescue", "-o", iso, folder, "--", "-volid", text.upper().replace("-", "_")],
