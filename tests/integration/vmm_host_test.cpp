@@ -209,6 +209,20 @@ TEST_F(HostTest, the_ok_prompt_boots_what_it_is_told_and_returns_when_the_guest_
     EXPECT_FALSE(host->at_ok_prompt());
 }
 
+TEST_F(HostTest, boot_device_bios_offers_the_firmwares_menu_once) {
+    ASSERT_NO_FATAL_FAILURE(open_with_disk());
+    ASSERT_TRUE(host->boot().set_boot_device("bios"));
+    ASSERT_TRUE(start()) << refusal;
+    ASSERT_TRUE(console_says("Press ESC for boot menu"));
+    type("\x1b");
+    ASSERT_TRUE(console_says("Select boot device"));
+    type("1");
+    ASSERT_TRUE(console_says("[disk]"));
+    type("r");
+    EXPECT_TRUE(console_says("[disk]"));
+    EXPECT_EQ(count_events("The guest has reset the host."), 1U);
+}
+
 TEST_F(HostTest, power_off_at_the_prompt) {
     ASSERT_NO_FATAL_FAILURE(open_with_disk());
     ASSERT_TRUE(host->boot().set_script("setenv auto-boot? false"));

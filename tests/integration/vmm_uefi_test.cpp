@@ -53,5 +53,21 @@ TEST_F(UefiTest, boot_device_is_for_one_boot_also_when_the_guest_reboots) {
     EXPECT_EQ(host->status(), HostStatus::powered_on);
 }
 
+TEST_F(UefiTest, boot_device_bios_waits_for_the_key_to_its_setup) {
+    open();
+    ASSERT_TRUE(host->boot().set_boot_device("bios"));
+    ASSERT_TRUE(start()) << refusal;
+    // The firmware is ready for the key some time after its first output.
+    EXPECT_TRUE(wait(
+        [&] {
+            type("\x1b");
+            loop.run_until([] { return false; }, 1s);
+            return console().find("Boot Manager") != std::string::npos;
+        },
+        60s))
+        << console();
+    EXPECT_EQ(host->boot().state().boot_device, "default");
+}
+
 } // namespace
 } // namespace lom::vmm::test
