@@ -1,6 +1,6 @@
 #include "vmm/definition.h"
 
-#include <boost/json.hpp>
+#include "base/json_fields.h"
 
 #include <sys/sysinfo.h>
 
@@ -16,6 +16,8 @@ namespace json = boost::json;
 namespace lom::vmm {
 
 namespace {
+
+using namespace fields;
 
 constexpr unsigned most_processors = 64;
 constexpr std::size_t most_disks = 8;
@@ -153,31 +155,6 @@ Result<void> check_form(const HostDefinition& definition) {
     return {};
 }
 
-std::string text(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string())
-                                                  : std::string();
-}
-
-std::uint64_t number(const json::object& object, const char* name, std::uint64_t fallback) {
-    const json::value* value = object.if_contains(name);
-    boost::system::error_code error;
-    const auto result = value == nullptr ? fallback : value->to_number<std::uint64_t>(error);
-    return error ? fallback : result;
-}
-
-/// One that is too large stays too large, for the check to say so.
-unsigned small_number(const json::object& object, const char* name, unsigned fallback) {
-    constexpr std::uint64_t largest = std::numeric_limits<unsigned>::max();
-    return static_cast<unsigned>(std::min(number(object, name, fallback), largest));
-}
-
-const json::array& list(const json::object& object, const char* name) {
-    static const json::array none;
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_array() ? value->get_array() : none;
-}
-
 } // namespace
 
 void complete_definition(HostDefinition& definition) {
@@ -231,13 +208,13 @@ Result<HostDefinition> definition_from_json(const std::string& text_in) {
         return Fault{FaultKind::internal, "The host's definition is not readable JSON."};
     HostDefinition definition;
     definition.name = text(*object, "name");
-    definition.processors = small_number(*object, "processors", definition.processors);
-    definition.memory_mib = small_number(*object, "memory_mib", definition.memory_mib);
+    definition.processors = number(*object, "processors", definition.processors);
+    definition.memory_mib = number(*object, "memory_mib", definition.memory_mib);
     definition.machine = text(*object, "machine") == "pc" ? Machine::pc : Machine::q35;
     definition.firmware = text(*object, "firmware") == "uefi" ? Firmware::uefi : Firmware::bios;
     for (const json::value& entry : list(*object, "disks"))
         if (const json::object* disk = entry.if_object())
-            definition.disks.push_back({text(*disk, "name"), number(*disk, "size", 0)});
+            definition.disks.push_back({text(*disk, "name"), number<std::uint64_t>(*disk, "size")});
     for (const json::value& entry : list(*object, "nics"))
         if (const json::object* nic = entry.if_object())
             definition.nics.push_back({text(*nic, "name"), text(*nic, "mac")});

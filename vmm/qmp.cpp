@@ -1,6 +1,6 @@
 #include "vmm/qmp.h"
 
-#include <boost/json.hpp>
+#include "base/json_fields.h"
 
 #include <algorithm>
 #include <utility>
@@ -11,23 +11,9 @@ namespace lom::vmm {
 
 namespace {
 
+using namespace fields;
+
 Fault not_qmp(std::string message) { return {FaultKind::unavailable, std::move(message)}; }
-
-std::string text(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string())
-                                                  : std::string();
-}
-
-bool flag(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-const json::object* member(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value == nullptr ? nullptr : value->if_object();
-}
 
 QmpFields fields_of(const json::object* object) {
     if (object == nullptr)

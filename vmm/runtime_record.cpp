@@ -1,8 +1,7 @@
 #include "vmm/runtime_record.h"
 
 #include "base/files.h"
-
-#include <boost/json.hpp>
+#include "base/json_fields.h"
 
 #include <algorithm>
 #include <array>
@@ -13,27 +12,10 @@ namespace lom::vmm {
 
 namespace {
 
+using namespace fields;
+
 using Next = RuntimeRecord::Next;
 constexpr std::array<const char*, 4> next_names = {"nothing", "off", "decide", "boot"};
-
-bool flag(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-std::string text(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string())
-                                                  : std::string();
-}
-
-template <typename Number>
-Number number(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    boost::system::error_code error;
-    const Number result = value == nullptr ? Number{} : value->to_number<Number>(error);
-    return error ? Number{} : result;
-}
 
 BootPlan plan_of(const json::object& object) {
     BootPlan plan{.stop_at_ok = flag(object, "stop_at_ok"),
@@ -41,11 +23,9 @@ BootPlan plan_of(const json::object& object) {
                   .firmware_setup = flag(object, "firmware_setup"),
                   .args = text(object, "args"),
                   .once = flag(object, "once")};
-    if (const json::value* order = object.if_contains("order");
-        order != nullptr && order->is_array())
-        for (const json::value& alias : order->get_array())
-            if (alias.is_string())
-                plan.order.emplace_back(alias.get_string());
+    for (const json::value& alias : list(object, "order"))
+        if (alias.is_string())
+            plan.order.emplace_back(alias.get_string());
     return plan;
 }
 

@@ -1,8 +1,7 @@
 #include "kvms/drive/drive.h"
 
 #include "base/files.h"
-
-#include <boost/json.hpp>
+#include "base/json_fields.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -22,27 +21,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
+using namespace fields;
+
 constexpr std::size_t longest_line = 64U << 10U;
 constexpr std::uint16_t ssh_port = 22;
 constexpr auto connect_pause = 50ms;
 constexpr auto connect_limit = 10s;
 constexpr auto kill_after = 5s;
 constexpr auto restart_after = 2s; // when lom-media itself died
-
-std::string text(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string())
-                                                  : std::string();
-}
-
-std::uint64_t number(const json::object& object, const char* name) {
-    const json::value* value = object.if_contains(name);
-    if (value == nullptr)
-        return 0;
-    boost::system::error_code error;
-    const auto result = value->to_number<std::uint64_t>(error);
-    return error ? 0 : result;
-}
 
 } // namespace
 
@@ -106,8 +92,8 @@ bool Drive::adopt() {
     const json::object* object = error ? nullptr : value.if_object();
     if (object == nullptr)
         return false;
-    const ProcessId process{static_cast<pid_t>(number(*object, "pid")),
-                            number(*object, "start_time")};
+    const ProcessId process{number<pid_t>(*object, "pid"),
+                            number<std::uint64_t>(*object, "start_time")};
     if (!is_alive(process))
         return false;
     process_ = process;
@@ -216,8 +202,8 @@ void Drive::on_line(const std::string& line) {
         return;
     status_.status = text(*object, "status");
     status_.detail = text(*object, "detail");
-    status_.size = number(*object, "size");
-    status_.bytes_read = number(*object, "bytes_read");
+    status_.size = number<std::uint64_t>(*object, "size");
+    status_.bytes_read = number<std::uint64_t>(*object, "bytes_read");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     changed_();

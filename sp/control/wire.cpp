@@ -1,6 +1,6 @@
 #include "sp/control/wire.h"
 
-#include <boost/json.hpp>
+#include "base/json_fields.h"
 
 #include <algorithm>
 #include <array>
@@ -11,38 +11,12 @@ namespace lom::control {
 
 namespace {
 
+using namespace fields;
+
 constexpr std::array kind_names{"usage",       "invalid_value", "not_found",   "denied",
                                 "wrong_state", "busy",          "unavailable", "internal"};
 
 Fault nonsense() { return {FaultKind::internal, "The service processor gave a malformed reply."}; }
-
-// -- reading: absent or mistyped fields count as empty; nothing here throws on hostile input
-
-const json::value* field(const json::object& object, const char* name) {
-    return object.if_contains(name);
-}
-
-std::string text(const json::object& object, const char* name) {
-    const json::value* value = field(object, name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string())
-                                                  : std::string();
-}
-
-bool flag(const json::object& object, const char* name, bool fallback = false) {
-    const json::value* value = field(object, name);
-    return value != nullptr && value->is_bool() ? value->get_bool() : fallback;
-}
-
-std::int64_t number(const json::object& object, const char* name, std::int64_t fallback = 0) {
-    const json::value* value = field(object, name);
-    return value != nullptr && value->is_int64() ? value->get_int64() : fallback;
-}
-
-const json::array& list(const json::object& object, const char* name) {
-    static const json::array none;
-    const json::value* value = field(object, name);
-    return value != nullptr && value->is_array() ? value->get_array() : none;
-}
 
 std::vector<std::string> texts(const json::array& array) {
     std::vector<std::string> items;
@@ -90,17 +64,17 @@ Result<json::object> accepted(std::string_view text_in) {
     const auto reply = parse_object(text_in);
     if (!reply)
         return nonsense();
-    if (const json::value* fault = field(*reply, "fault"); fault != nullptr && fault->is_object()) {
-        const std::string kind = text(fault->get_object(), "kind");
+    if (const json::object* fault = member(*reply, "fault")) {
+        const std::string kind = text(*fault, "kind");
         for (std::size_t i = 0; i < kind_names.size(); ++i)
             if (kind == kind_names[i])
-                return Fault{static_cast<FaultKind>(i), text(fault->get_object(), "message")};
+                return Fault{static_cast<FaultKind>(i), text(*fault, "message")};
         return nonsense();
     }
-    const json::value* ok = field(*reply, "ok");
-    if (ok == nullptr || !ok->is_object())
+    const json::object* ok = member(*reply, "ok");
+    if (ok == nullptr)
         return nonsense();
-    return ok->get_object();
+    return *ok;
 }
 
 std::string reply_text(std::int64_t id, json::object body) {
@@ -150,14 +124,14 @@ TargetView view_from(const json::object& object, int levels_left) {
     for (const json::value& value : list(object, "targets"))
         if (const json::object* target = value.if_object(); target != nullptr && levels_left > 0)
             view.targets.push_back(view_from(*target, levels_left - 1));
-    if (const json::value* value = field(object, "text"); value != nullptr && value->is_string())
+    if (const json::value* value = object.if_contains("text");
+        value != nullptr && value->is_string())
         view.text = std::string(value->get_string());
-    if (const json::value* value = field(object, "table"); value != nullptr && value->is_object()) {
-        const json::object& table = value->get_object();
+    if (const json::object* table = member(object, "table")) {
         view.table.emplace();
-        view.table->title = text(table, "title");
-        view.table->columns = texts(list(table, "columns"));
-        for (const json::value& row : list(table, "rows"))
+        view.table->title = text(*table, "title");
+        view.table->columns = texts(list(*table, "columns"));
+        for (const json::value& row : list(*table, "rows"))
             if (row.is_array())
                 view.table->rows.push_back(texts(row.get_array()));
     }
@@ -278,22 +252,22 @@ Result<Request> decode_request(std::string_view text_in) {
     if (!object)
         return Fault{FaultKind::usage, "The request is not text in UTF-8."};
     Request request;
-    request.id = number(*object, "id");
+    request.id = number<std::int64_t>(*object, "id");
     request.op = text(*object, "op");
-    request.version = static_cast<int>(number(*object, "version"));
+    request.version = number<int>(*object, "version");
     request.ticket = text(*object, "ticket");
     request.username = text(*object, "username");
     request.password = text(*object, "password");
     request.source = text(*object, "source");
     request.type = text(*object, "type");
     request.target = text(*object, "target");
-    request.depth = static_cast<int>(std::clamp<std::int64_t>(number(*object, "depth", 1), 1, 255));
+    request.depth = std::clamp(number(*object, "depth", 1), 1, 255);
     request.property = text(*object, "property");
     request.value = text(*object, "value");
     request.verb = text(*object, "verb");
     request.force = flag(*object, "force");
     request.properties = pairs(list(*object, "properties"));
-    if (const std::int64_t offset = number(*object, "console_offset", -1); offset >= 0)
+    if (const auto offset = number<std::int64_t>(*object, "console_offset", -1); offset >= 0)
         request.console_offset = static_cast<std::uint64_t>(offset);
     request.resumed = flag(*object, "resumed");
     return request;
