@@ -1,7 +1,9 @@
 #include "shell/ssh/host_key.h"
 
+#include "base/fd.h"
 #include "base/files.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,18 +12,43 @@
 
 namespace lom::shell {
 
-Result<void> generate_host_key(const std::string& path) {
-    ssh_key raw = nullptr;
-    if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &raw) != SSH_OK)
-        return Fault{FaultKind::internal, "Cannot make an ed25519 key."};
-    const SshKey key(raw);
+namespace {
+
+Result<void> write_private(ssh_key key, const std::string& path) {
     char* text = nullptr;
-    if (ssh_pki_export_privkey_base64(key.get(), nullptr, nullptr, nullptr, &text) != SSH_OK)
+    if (ssh_pki_export_privkey_base64(key, nullptr, nullptr, nullptr, &text) != SSH_OK)
         return Fault{FaultKind::internal, "Cannot write the new key as text."};
     const std::string content(text);
     explicit_bzero(text, content.size());
     ssh_string_free_char(text);
     return write_file_durably(path, content, 0600);
+}
+
+Result<void> write_public(ssh_key key, const std::string& path) {
+    char* text = nullptr;
+    if (ssh_pki_export_pubkey_base64(key, &text) != SSH_OK)
+        return Fault{FaultKind::internal, "Cannot write the public key as text."};
+    const std::string line = ssh_key_type_to_char(ssh_key_type(key)) + std::string(" ") + text;
+    ssh_string_free_char(text);
+    return write_file_durably(path, line + " openlom\n", 0644);
+}
+
+} // namespace
+
+Result<void> generate_host_key(const std::string& path, const std::string& type) {
+    constexpr int rsa_bits = 3072;
+    ssh_key raw = nullptr;
+    if (const UniqueFd old{open(path.c_str(), O_RDONLY | O_CLOEXEC)}) {
+        auto keys = read_host_keys(old.get());
+        return keys ? write_public(keys->front().get(), path + ".pub") : keys.fault();
+    }
+    const bool rsa = type == "rsa";
+    if (ssh_pki_generate(rsa ? SSH_KEYTYPE_RSA : SSH_KEYTYPE_ED25519, rsa ? rsa_bits : 0, &raw) !=
+        SSH_OK)
+        return Fault{FaultKind::internal, "Cannot make a key."};
+    const SshKey key(raw);
+    const auto written = write_private(key.get(), path);
+    return written ? write_public(key.get(), path + ".pub") : written;
 }
 
 Result<std::vector<SshKey>> read_host_keys(int fd) {
