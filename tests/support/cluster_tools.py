@@ -18,6 +18,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import tempfile
 
 import pexpect
 
@@ -57,8 +58,7 @@ class Daemon:
 
     def __init__(self, sp, name):
         self.sp = sp
-        self.folder = sp.home / name
-        self.folder.mkdir()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=sp.home))
         self.port = free_port()
         self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self.process = None
@@ -160,4 +160,7 @@ class Conman(Daemon):
         return log.read_text(errors="replace") if log.exists() else ""
 
     def wait_for(self, text, limit=20):
-        wait_until(lambda: text in self.log(), limit, f"ConMan has recorded {text!r}")
+        try:
+            wait_until(lambda: text in self.log(), limit, f"ConMan has recorded {text!r}")
+        except AssertionError as fault:
+            raise AssertionError(f"{fault}; it has {self.log()[-2000:]!r}") from None
