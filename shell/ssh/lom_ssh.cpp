@@ -11,7 +11,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -38,10 +37,10 @@ int serve(const Arguments& arguments) {
     const UniqueFd run_dir(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     std::vector<SshKey> keys;
     for (const int fd : arguments.host_key_fds) {
-        auto read = read_host_keys(UniqueFd(fd).get());
-        if (!read)
-            return complain(read.fault().message);
-        std::move(read->begin(), read->end(), std::back_inserter(keys));
+        auto key = read_host_key(UniqueFd(fd).get());
+        if (!key)
+            return complain(key.fault().message);
+        keys.push_back(std::move(*key));
     }
     auto settings = server_settings(std::move(keys));
     if (!settings)
@@ -65,8 +64,7 @@ int main(int argc, char** argv) {
                  "lom-ssh");
     app.set_version_flag("--version", "lom-ssh " LOM_VERSION);
     app.add_option("--guests-fd", arguments.guests_fd, "Where lomd hands connections over");
-    app.add_option("--host-key-fd", arguments.host_key_fds,
-                   "Private host keys, OpenSSH's format; may be repeated");
+    app.add_option("--host-key-fd", arguments.host_key_fds, "A private host key; may be repeated");
     app.add_option("--programs-fd", arguments.programs_fd,
                    "The folder of lom; the working folder is "
                    "that of lomd's control socket");

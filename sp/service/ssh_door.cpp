@@ -267,7 +267,7 @@ Result<void> SshDoor::start_helper() {
 
 // It steps down when one of its children crashed, so that nobody learns its addresses by trying.
 void SshDoor::helper_ended() {
-    pause_helper_ = loop_.after(50ms, [this] {
+    pause_helper_ = loop_.after(100ms, [this] {
         if (!start_helper())
             helper_ended();
     });

@@ -94,9 +94,11 @@ bool SshLobby::admit_one() {
     const std::string source = visitor.source;
     visitor.since = Clock::now();
     guests_[id] = std::move(visitor);
-    if (!serve_(id, socket, source))
-        guests_.erase(id);
-    return true;
+    if (serve_(id, socket, source))
+        return true;
+    waiting_.push_front(std::move(guests_[id])); // it is tried again with the next look
+    guests_.erase(id);
+    return false;
 }
 
 bool SshLobby::has_place(const std::string& group) const {

@@ -23,10 +23,10 @@ class SshLobby {
         std::size_t served = 620; ///< with those who logged in
         std::size_t waiting = 1024;
         std::chrono::milliseconds patience{60'000}; ///< of the waiting
-        std::chrono::milliseconds silence{1000};    ///< then a silent one makes way
+        std::chrono::milliseconds silence{500};     ///< then a silent one makes way
         std::chrono::milliseconds slowness{4000};   ///< then one that said too little does
     };
-    /// Has the connection served; false: that cannot be, it is closed.
+    /// Has the connection served; false: not now, it goes on waiting.
     using Serve = std::function<bool(std::uint64_t id, int socket, const std::string& source)>;
 
     SshLobby(Loop& loop, Limits limits, Serve serve)
