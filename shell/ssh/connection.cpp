@@ -359,8 +359,16 @@ int Connection::answer_request(ssh_message message) {
         // An empty command line is a command that does nothing, not a shell.
         return start(message, *channel, *command == '\0' ? " " : command);
     }
+    case SSH_CHANNEL_REQUEST_SUBSYSTEM:
+        if (channel->started() || done() == refused)
+            return refused;
+        // Taken and ended, because a client says nothing of why a request was refused.
+        channel->refuse("Files cannot be copied to or from this service processor; it offers a "
+                        "shell and its commands.",
+                        status::of(FaultKind::usage));
+        return handled;
     default:
-        return refused; // subsystems, environment, X11
+        return refused; // environment, X11
     }
 }
 

@@ -465,3 +465,24 @@ def test_prompt_and_idle_time(sp):
     wait_until(lambda: idle() <= 1, 5, "a key was typed")
     person.close()
     sp.lom("set", "/SP/cli", "timeout=0", 'prompt=""')
+
+
+def test_what_is_not_offered_is_refused_with_a_sentence(sp):
+    transport = paramiko.Transport(("127.0.0.1", sp.ports["ssh"]))
+    transport.start_client(timeout=20)
+    transport.auth_password("root", PASSWORD)
+    channel = transport.open_session()
+    channel.invoke_subsystem("sftp")
+    assert b"Files cannot be copied" in channel.makefile_stderr().read()
+    assert channel.recv_exit_status() == 1
+    with pytest.raises(paramiko.ChannelException):
+        transport.open_channel("x11", src_addr=("127.0.0.1", 1))
+    channel = transport.open_session()
+    with pytest.raises(paramiko.SSHException):
+        channel.request_x11()
+    channel = transport.open_session()
+    channel.update_environment({"LD_PRELOAD": "/nothing.so", "TERM": "x" * 5000})
+    assert transport.global_request("keepalive@openssh.com", wait=True) is not None
+    channel.exec_command("version")
+    assert channel.makefile().read().startswith(b"SP firmware")
+    transport.close()
