@@ -78,7 +78,8 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       start_from(store, prefix + "console/start_from", HistoryStart::end),
       kvms_state(store, prefix + "kvms/servicestate", Switch::enabled),
       clipboard_typing(store, prefix + "kvms/clipboard_typing", Switch::disabled),
-      keyboard_layout(store, prefix + "kvms/keyboard_layout", "us") {}
+      keyboard_layout(store, prefix + "kvms/keyboard_layout", "us"),
+      sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
                          const std::string& name)

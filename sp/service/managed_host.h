@@ -54,6 +54,7 @@ struct HostSettings {
     Setting<Switch> kvms_state;
     Setting<Switch> clipboard_typing;
     Setting<std::string> keyboard_layout;
+    Setting<Switch> sharing; ///< of the console
 };
 
 class ManagedHost {
