@@ -162,6 +162,8 @@ struct ServiceProcessor::Impl {
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
+        sessions->on_end(
+            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
         return {};
     }
 

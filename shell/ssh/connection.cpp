@@ -96,6 +96,7 @@ Connection::Connection(Options options, control::Client client)
 
 Connection::~Connection() {
     channels_.clear();
+    screens_.clear();
     if (event_ && session_)
         ssh_event_remove_session(event_, session_);
     if (session_) {
@@ -159,6 +160,8 @@ bool Connection::turn() {
     entries.push_back({client_.fd(), POLLIN, 0});
     for (const auto& channel : channels_)
         channel->add_to(entries, !sending);
+    for (const auto& screen : screens_)
+        screen->add_to(entries, !sending);
     if (poll(entries.data(), entries.size(), timeout()) < 0 && errno != EINTR)
         return false;
     if (!authenticated_ && Clock::now() >= grace_end_)
@@ -178,8 +181,14 @@ bool Connection::pump_channels() {
         if (channels_[i]->overrun())
             return false;
     }
+    for (std::size_t i = 0; i < screens_.size(); ++i) {
+        screens_[i]->pump((ssh_get_poll_flags(session_) & SSH_WRITE_PENDING) == 0);
+        if (screens_[i]->overrun())
+            return false;
+    }
     std::erase_if(channels_, [](const auto& channel) { return channel->finished(); });
     tell_of_activity();
+    std::erase_if(screens_, [](const auto& screen) { return screen->finished(); });
     return ssh_is_connected(session_) != 0 && !over_;
 }
 
@@ -314,8 +323,11 @@ int Connection::check_password(ssh_message message, const std::string& username,
 }
 
 int Connection::answer_open(ssh_message message) {
-    if (!authenticated_ || ssh_message_subtype(message) != SSH_CHANNEL_SESSION ||
-        channels_.size() >= most_channels)
+    if (!authenticated_ || channels_.size() + screens_.size() >= most_channels)
+        return refused;
+    if (ssh_message_subtype(message) == SSH_CHANNEL_DIRECT_TCPIP)
+        return answer_forward(message);
+    if (ssh_message_subtype(message) != SSH_CHANNEL_SESSION)
         return refused;
     ssh_channel channel = ssh_message_channel_request_open_reply_accept(message);
     if (!channel)
@@ -329,6 +341,24 @@ Channel* Connection::find(ssh_channel handle) {
         if (channel->handle() == handle)
             return channel.get();
     return nullptr;
+}
+
+// ssh -L 5900:kvm:5900: the screen, with the account's rights, and nothing else.
+int Connection::answer_forward(ssh_message message) {
+    const char* host = ssh_message_channel_request_open_destination(message);
+    if (!host || host != ScreenForward::host)
+        return refused;
+    control::RunRequest request;
+    request.target = "/HOST/screen";
+    request.verb = "start";
+    auto screen = client_.run(request);
+    if (!screen || !screen->fd)
+        return refused;
+    ssh_channel channel = ssh_message_channel_request_open_reply_accept(message);
+    if (!channel)
+        return refused;
+    screens_.push_back(std::make_unique<ScreenForward>(channel, std::move(screen->fd)));
+    return handled;
 }
 
 int Connection::answer_request(ssh_message message) {

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "shell/ssh/channel.h"
 #include "shell/ssh/host_key.h"
+#include "shell/ssh/screen_forward.h"
 #include "sp/control/client.h"
 
 #include <libssh/libssh.h>
@@ -62,6 +63,7 @@ class Connection {
     int check_password(ssh_message message, const std::string& username, const char* password);
     int answer_key(ssh_message message);
     int answer_open(ssh_message message);
+    int answer_forward(ssh_message message);
     int answer_request(ssh_message message);
     int start(ssh_message message, Channel& channel, const std::string& command);
     Channel* find(ssh_channel handle);
@@ -71,6 +73,7 @@ class Connection {
     ssh_session session_ = nullptr;
     ssh_event event_ = nullptr;
     std::vector<std::unique_ptr<Channel>> channels_;
+    std::vector<std::unique_ptr<ScreenForward>> screens_;
     Clock::time_point grace_end_;
     Clock::time_point next_resume_;
     std::string asked_username_; ///< of the keyboard-interactive dialogue under way

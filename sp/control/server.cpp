@@ -301,6 +301,19 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     }
 
     void show(const Request& request) {
+        const auto found = server.context_.tree.find(request.target);
+        if (!found || !found->target->refresh())
+            return show_now(request);
+        found->target->refresh()([weak = weak_from_this(), keep = found->target, request] {
+            const auto self = weak.lock();
+            if (!self)
+                return;
+            self->show_now(request);
+            self->serve_next();
+        });
+    }
+
+    void show_now(const Request& request) {
         const auto view = view_of(server.context_.tree, request.target, request.depth);
         if (!view)
             return answer(encode_fault(request.id, view.fault()));

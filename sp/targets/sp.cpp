@@ -84,6 +84,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
                   }});
     auto services = Target::make("services", "What the service processor offers.");
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
+    add_kvms_properties(*kvms, context);
     kvms->child(host_storage_target(context));
     services->child(kvms);
     services->child(services_ssh_target(context));

@@ -60,6 +60,9 @@ Target::Ptr logs_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr console_target(const TargetContext& context);
+Target::Ptr screen_target(const TargetContext& context);
+/// What /SP/services/kvms says about screens.
+void add_kvms_properties(Target& target, const TargetContext& context);
 Target::Ptr system_target(const TargetContext& context);
 Target::Ptr legacy_system_target(const TargetContext& context);
 /// start, stop and reset of the host, for /System and /SYS.
