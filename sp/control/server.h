@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/result.h"
+#include "sp/control/events.h"
 #include "sp/state/accounts.h"
 #include "sp/state/sessions.h"
 #include "sp/tree/tree.h"
@@ -28,6 +29,9 @@ class Server {
         std::function<std::string()> prompt;
         /// A login that was let in or refused, for the audit log.
         std::function<void(const Caller&, bool success)> login;
+        Events& events;
+        /// Whether this is the secret that lom-web was started with; it makes a connection a door.
+        std::function<bool(const std::string& ticket)> is_web_door;
     };
 
     explicit Server(Context context);

@@ -85,6 +85,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     auto services = Target::make("services", "What the service processor offers.");
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
     kvms->child(host_storage_target(context));
+    services->child(services_https_target(context));
     services->child(kvms);
     target->link("console", console); // as on ILOM: both names reach the same console
     target->child(logs_target(context));
