@@ -48,8 +48,11 @@ refresh_package_lists() {
 
 # Services must not start because a package came in: neither now nor at the next boot.
 install_quietly() {
-    local policy=/usr/sbin/policy-rc.d had_sshd=yes status=0
-    dpkg-query -W -f '${db:Status-Status}' openssh-server 2>/dev/null | grep -qx installed || had_sshd=
+    local policy=/usr/sbin/policy-rc.d package service status=0 services=()
+    for package in openssh-server powerman conman; do
+        dpkg-query -W -f '${db:Status-Status}' $package 2>/dev/null | grep -qx installed ||
+            services+=("${package/openssh-server/ssh}")
+    done
     if [ -e $policy ]; then
         policy=
     else
@@ -59,10 +62,11 @@ install_quietly() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
         install --no-install-recommends "$@" </dev/null || status=$?
     [ -z "$policy" ] || as_root rm -f "$policy"
-    if [ -z "$had_sshd" ] && [ -e /etc/init.d/ssh ]; then
-        as_root update-rc.d ssh disable >/dev/null 2>&1 || true
-        say "the machine's own sshd was installed only for its program; it is disabled"
-    fi
+    for service in "${services[@]}"; do
+        [ -e "/etc/init.d/$service" ] || continue
+        as_root update-rc.d "$service" disable >/dev/null 2>&1 || true
+        say "the machine's own $service was installed only for its program; it is disabled"
+    done
     return "$status"
 }
 

@@ -118,7 +118,7 @@ ConsoleSession::Step ConsoleSession::turn() {
     if (ready < 0)
         return errno == EINTR ? Step::on : Step::leave;
     if (ready == 0 && filter_.pending()) {
-        to_host_ += filter_.flush();
+        queue(filter_.flush());
         last_byte_ = Clock::now();
         return Step::on;
     }
@@ -205,7 +205,7 @@ void ConsoleSession::feed(std::string_view bytes) {
     any_input_ = true;
     last_byte_ = Clock::now();
     const auto fed = filter_.feed(bytes);
-    to_host_ += fed.pass;
+    queue(fed.pass);
     if (fed.escaped) {
         escaped_ = true;
         io_.ahead->assign(fed.rest);
@@ -213,14 +213,30 @@ void ConsoleSession::feed(std::string_view bytes) {
     send_pending();
 }
 
+// ESC and B that come together are a serial break, as on ILOM: console programs send them in one
+// piece (ConMan's &B). By hand, one after the other, they are a command of vi and go to the host.
+void ConsoleSession::queue(std::string_view bytes) {
+    constexpr std::string_view break_keys = "\033B";
+    while (!bytes.empty()) {
+        if (bytes.substr(0, break_keys.size()) == break_keys) {
+            to_host_.emplace_back("b");
+            bytes.remove_prefix(break_keys.size());
+            continue;
+        }
+        const auto piece = bytes.substr(0, std::min(bytes.find(break_keys), longest_input));
+        to_host_.push_back("d" + std::string(piece));
+        bytes.remove_prefix(piece.size());
+    }
+}
+
 void ConsoleSession::send_pending() {
     while (!to_host_.empty()) {
-        const std::string message = "d" + to_host_.substr(0, longest_input);
+        const std::string& message = to_host_.front();
         const ssize_t count =
             send(fd_.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count < 0)
             return; // a full socket is polled for; a closed one shows when it is read
-        to_host_.erase(0, message.size() - 1);
+        to_host_.pop_front();
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,7 @@ class ConsoleSession {
     Step take_notice(std::string_view json);
     void take_input();
     void feed(std::string_view bytes);
+    void queue(std::string_view bytes);
     void send_pending();
     bool reattach();
     void hang_up();
@@ -53,7 +55,7 @@ class ConsoleSession {
     Io io_;
     UniqueFd fd_;
     kvms::EscapeFilter filter_;
-    std::string to_host_; ///< not yet taken by lomd
+    std::deque<std::string> to_host_; ///< messages not yet taken by lomd
     std::uint64_t offset_ = 0;
     bool knows_offset_ = false;
     bool writer_ = true;

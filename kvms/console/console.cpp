@@ -303,8 +303,8 @@ Result<UniqueFd> Console::attach(const AttachRequest& request, bool read_only_ok
     const Impl::Client* holder = impl_->writer();
     const bool seat_taken = request.write && holder != nullptr && !request.force;
     if (seat_taken && !read_only_ok)
-        return Fault{FaultKind::busy, "Serial console is in use by " + holder->about.who +
-                                          ". Take it over with -force."};
+        return Fault{FaultKind::busy, "Serial console is in use.\n" + holder->about.who +
+                                          " has it. Take it over with -force."};
     std::array<int, 2> pair{};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) < 0)
         return Fault{FaultKind::internal,

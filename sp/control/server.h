@@ -28,7 +28,7 @@ class Server {
         std::function<std::string()> hostname;
         std::function<std::string()> prompt;
         /// A login that was let in or refused, for the audit log.
-        std::function<void(const Caller&, bool success)> login;
+        std::function<void(const Caller&, const Accounts::Verdict&)> login;
         Events& events;
         /// Whether this is the secret that lom-web was started with; it makes a connection a door.
         std::function<bool(const std::string& ticket)> is_web_door;

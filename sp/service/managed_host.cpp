@@ -55,7 +55,8 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       image_ssh_key(store, prefix + "storage/ssh_key", ""),
       escapechars(store, prefix + "console/escapechars", "#."),
       line_count(store, prefix + "console/line_count", 0),
-      start_from(store, prefix + "console/start_from", HistoryStart::end) {}
+      start_from(store, prefix + "console/start_from", HistoryStart::end),
+      sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
                          const std::string& name)

@@ -50,6 +50,7 @@ struct HostSettings {
     Setting<std::string> escapechars;
     Setting<std::int64_t> line_count;
     Setting<HistoryStart> start_from;
+    Setting<Switch> sharing; ///< of the console
 };
 
 class ManagedHost {

@@ -21,13 +21,16 @@ Result<void> check_lines(std::int64_t lines) {
 
 void start_console(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
     std::uint64_t id = 0;
+    const bool shared = *host.settings().sharing == Switch::enabled;
+    if (!shared && call.force)
+        host.console().detach_all("taken over by " + call.caller.account);
     // From the line that the console stands in: a prompt that waits there is to be seen.
     const std::uint64_t here = host.console().offset_of_last_lines(1);
     auto fd = host.console().attach({.who = call.caller.account + " (" + call.caller.source + ")",
                                      .write = true,
                                      .force = call.force,
                                      .offset = call.console_offset.value_or(here)},
-                                    true, id);
+                                    shared, id);
     if (!fd)
         return done(fd.fault());
     VerbOutcome outcome;
@@ -64,6 +67,11 @@ Target::Ptr console_target(const TargetContext& context) {
                                      {.name = "start_from",
                                       .doc = "Which end of the history line_count counts from.",
                                       .write = Role::console});
+    target->persistent<Switch>(settings.sharing,
+                               {.name = "sharing",
+                                .doc = "Whether a second session may watch; disabled: it is told "
+                                       "that the console is in use.",
+                                .write = Role::admin});
     target->verb({.name = "start",
                   .doc = "Connects to the console; -force takes the keyboard from who has it.",
                   .role = Role::console,

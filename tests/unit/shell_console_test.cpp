@@ -135,6 +135,31 @@ TEST_F(ConsoleTest, BytesGoBothWaysUntilTheEscape) {
     EXPECT_EQ(ahead_, "show /SP\r") << "what follows the escape is for the prompt";
 }
 
+TEST_F(ConsoleTest, EscAndBTogetherAreABreak) {
+    type("a\033Bb\033[B\033B#.");
+    before_run = [this] { tree_.send(attached); };
+    run();
+    EXPECT_THAT(received(), ElementsAre("da", "b", "db\033[B", "b"));
+}
+
+TEST_F(ConsoleTest, EscThenBByHandIsForTheHost) {
+    type("\033");
+    std::thread person;
+    before_run = [&] {
+        tree_.send(attached);
+        person = std::thread([this] {
+            // The ESC has arrived: it is not held back for a B that may follow.
+            std::array<char, 16> buffer{};
+            const ssize_t count = recv(tree_.lomd.get(), buffer.data(), buffer.size(), 0);
+            EXPECT_EQ(std::string(buffer.data(), static_cast<std::size_t>(count)), "d\033");
+            type("B#.");
+        });
+    };
+    run();
+    person.join();
+    EXPECT_THAT(received(), ElementsAre("dB"));
+}
+
 TEST_F(ConsoleTest, StopEndsItWithTheReason) {
     before_run = [this] {
         tree_.send(attached);
