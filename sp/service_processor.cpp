@@ -185,8 +185,8 @@ struct ServiceProcessor::Impl {
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
             [] { return std::string("-> "); },
-            [this](const Caller& caller, bool success) {
-                write_audit({caller, "login", success, success ? "" : "wrong name or password"});
+            [this](const Caller& caller, const Accounts::Verdict& verdict) {
+                audit_login(caller, verdict);
             }});
         if (const auto listening = server->listen(options.paths.run_dir + "/control.sock");
             !listening)
@@ -198,6 +198,23 @@ struct ServiceProcessor::Impl {
             !listening)
             return listening.fault();
         return write_file_durably(ports, "{\"ssh\":" + std::to_string(ssh->port()) + "}\n", 0644);
+    }
+
+    /// Somebody who guesses all day must not push everything else out of the log.
+    void audit_login(const Caller& caller, const Accounts::Verdict& verdict) {
+        constexpr int each = 4;
+        const int count = verdict.failures;
+        const bool worth = count <= each || (count & (count - 1)) == 0;
+        if (!worth && verdict.reason.find("locked=false") == std::string::npos)
+            return;
+        Caller clean = caller;
+        for (char& c : clean.account) // a stranger's text
+            if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
+                c = '?';
+        clean.account.resize(std::min<std::size_t>(clean.account.size(), 64));
+        write_audit(
+            {clean, "login", verdict.account.has_value(),
+             verdict.reason + (count > each ? " (" + std::to_string(count) + " in a row)" : "")});
     }
 
     void write_audit(const AuditRecord& record) {

@@ -1,8 +1,10 @@
 #include "shell/ssh/connection.h"
 
+#include "base/base64.h"
 #include "shell/grammar.h"
 #include "shell/interpreter.h"
 #include "shell/ssh/host_key.h"
+#include "shell/ssh/signature_tap.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -28,7 +30,9 @@ constexpr auto resume_pause = 500ms;
 constexpr int login_tries = 3;
 constexpr std::size_t most_channels = 10;
 constexpr std::size_t most_passphrase = 1024;
-constexpr int login_methods = SSH_AUTH_METHOD_PASSWORD | SSH_AUTH_METHOD_INTERACTIVE;
+constexpr int most_keys = 20; ///< that an agent may offer
+constexpr int login_methods =
+    SSH_AUTH_METHOD_PUBLICKEY | SSH_AUTH_METHOD_PASSWORD | SSH_AUTH_METHOD_INTERACTIVE;
 
 // Answers to libssh: it sends its refusal itself when a message was not handled.
 constexpr int handled = 0;
@@ -44,6 +48,9 @@ constexpr Algorithm algorithms[] = {
     {SSH_BIND_OPTIONS_KEY_EXCHANGE,
      "curve25519-sha256,curve25519-sha256@libssh.org,diffie-hellman-group16-sha512,"
      "diffie-hellman-group18-sha512"},
+    {SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES,
+     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,"
+     "rsa-sha2-256"},
     {SSH_BIND_OPTIONS_CIPHERS_C_S, "aes256-gcm@openssh.com,aes128-gcm@openssh.com,"
                                    "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"},
     {SSH_BIND_OPTIONS_CIPHERS_S_C, "aes256-gcm@openssh.com,aes128-gcm@openssh.com,"
@@ -221,6 +228,8 @@ int Connection::answer_login(ssh_message message) {
                               ssh_message_auth_password(message));
     case SSH_AUTH_METHOD_INTERACTIVE:
         return answer_interactive(message);
+    case SSH_AUTH_METHOD_PUBLICKEY:
+        return answer_key(message);
     default:
         return refused;
     }
@@ -239,6 +248,31 @@ int Connection::answer_interactive(ssh_message message) {
     const bool one_answer = ssh_userauth_kbdint_getnanswers(session_) == 1;
     return check_password(message, asked_username_,
                           one_answer ? ssh_userauth_kbdint_getanswer(session_, 0) : nullptr);
+}
+
+// lomd knows the keys, and checks the signature again by itself.
+int Connection::answer_key(ssh_message message) {
+    over_ = ++keys_tried_ >= most_keys;
+    char* text = nullptr;
+    if (ssh_pki_export_pubkey_base64(ssh_message_auth_pubkey(message), &text) != SSH_OK)
+        return refused;
+    const std::string key(text);
+    ssh_string_free_char(text);
+    const std::string username = ssh_message_auth_user(message);
+    const auto state = ssh_message_auth_publickey_state(message);
+    if (state == SSH_PUBLICKEY_STATE_NONE)
+        return client_.would_accept(username, key, options_.source) &&
+                       ssh_message_auth_reply_pk_ok_simple(message) == SSH_OK
+                   ? handled
+                   : refused;
+    const auto checked = take_checked_signature();
+    if (state != SSH_PUBLICKEY_STATE_VALID || !checked ||
+        !client_.authenticate_key(username, key, to_base64(checked->signed_data),
+                                  to_base64(checked->signature), options_.source))
+        return refused;
+    authenticated_ = true;
+    over_ = false;
+    return ssh_message_auth_reply_success(message, 0) == SSH_OK ? handled : refused;
 }
 
 int Connection::check_password(ssh_message message, const std::string& username,

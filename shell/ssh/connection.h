@@ -49,6 +49,7 @@ class Connection {
     int answer_login(ssh_message message);
     int answer_interactive(ssh_message message);
     int check_password(ssh_message message, const std::string& username, const char* password);
+    int answer_key(ssh_message message);
     int answer_open(ssh_message message);
     int answer_request(ssh_message message);
     int start(ssh_message message, Channel& channel, const std::string& command);
@@ -63,6 +64,7 @@ class Connection {
     Clock::time_point next_resume_;
     std::string asked_username_; ///< of the keyboard-interactive dialogue under way
     int failures_ = 0;
+    int keys_tried_ = 0;
     bool authenticated_ = false;
     bool over_ = false;
 };

@@ -180,6 +180,30 @@ Result<Hello> Client::authenticate(const std::string& username, const std::strin
     return hello;
 }
 
+Result<void> Client::would_accept(const std::string& username, const std::string& key,
+                                  const std::string& source) {
+    const auto answer =
+        impl_->call({.op = "authenticate", .username = username, .source = source, .key = key});
+    return answer ? decode_done(answer->json) : Result<void>(answer.fault());
+}
+
+Result<Hello> Client::authenticate_key(const std::string& username, const std::string& key,
+                                       const std::string& signed_data, const std::string& signature,
+                                       const std::string& source) {
+    const auto answer = impl_->call({.op = "authenticate",
+                                     .username = username,
+                                     .source = source,
+                                     .key = key,
+                                     .signed_data = signed_data,
+                                     .signature = signature});
+    if (!answer)
+        return answer.fault();
+    auto hello = decode_hello(answer->json);
+    if (hello)
+        impl_->hello = *hello;
+    return hello;
+}
+
 Result<UniqueFd> Client::open_session(const std::string& type) {
     auto answer = impl_->call({.op = "open_session", .type = type});
     if (!answer)

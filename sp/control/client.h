@@ -30,6 +30,13 @@ class Client {
     // -- for doors that log people in (lom-ssh)
     Result<Hello> authenticate(const std::string& username, const std::string& password,
                                const std::string& source);
+    /// Whether lomd knows the public key (base64 of SSH's wire form) as one of the account's.
+    Result<void> would_accept(const std::string& username, const std::string& key,
+                              const std::string& source);
+    /// A login with what the client signed, and its signature (base64); lomd checks them.
+    Result<Hello> authenticate_key(const std::string& username, const std::string& key,
+                                   const std::string& signed_data, const std::string& signature,
+                                   const std::string& source);
     /// A new control descriptor on the authenticated account, for one session of `type`
     /// ("shell", "exec"); it is listed in /SP/sessions until its last descriptor closes.
     Result<UniqueFd> open_session(const std::string& type);

@@ -1,5 +1,6 @@
 #include "sp/control/server.h"
 
+#include "base/base64.h"
 #include "base/stream.h"
 #include "sp/control/views.h"
 #include "sp/control/wire.h"
@@ -166,22 +167,43 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         if (!is_door || session_id != 0)
             return answer(
                 encode_fault(request.id, denied("This connection cannot log anybody in.")));
-        const auto done = reply_to<Hello>(request.id);
-        server.context_.accounts.verify(
-            request.username, request.password, request.source,
-            [weak = weak_from_this(), done, username = request.username,
-             source = request.source](Result<Account> account) {
-                const auto self = weak.lock();
-                if (!self)
-                    return;
-                self->server.context_.login(
-                    {username, account ? account->roles : Roles(), source, ""},
-                    static_cast<bool>(account));
-                if (!account)
-                    return done(account.fault());
-                self->bind_new(account->name, source, "ssh");
-                done(self->current_hello());
-            });
+        if (!request.key.empty())
+            return authenticate_key(request);
+        server.context_.accounts.verify(request.username, request.password, request.source,
+                                        login_of(request));
+    }
+
+    void authenticate_key(const Request& request) {
+        Accounts& accounts = server.context_.accounts;
+        const auto blob = from_base64(request.key);
+        const auto key = blob ? SshPublicKey::from_blob(*blob) : Fault{FaultKind::denied, ""};
+        if (request.signature.empty()) // nothing was tried yet, so nothing is counted
+            return answer(key && accounts.would_accept(request.username, *key)
+                              ? encode_reply(request.id)
+                              : encode_fault(request.id, denied("Permission denied")));
+        accounts.verify(request.username, key ? *key : SshPublicKey(),
+                        {from_base64(request.signed_data).value_or(""),
+                         from_base64(request.signature).value_or("")},
+                        request.source, login_of(request));
+    }
+
+    /// What follows from a verdict, once it is there.
+    Accounts::Verified login_of(const Request& request) {
+        // On record even when whoever tried did not wait for the answer.
+        return [&owner = server, weak = weak_from_this(), done = reply_to<Hello>(request.id),
+                username = request.username,
+                source = request.source](const Accounts::Verdict& verdict) {
+            const auto& account = verdict.account;
+            owner.context_.login({username, account ? account->roles : Roles(), source, ""},
+                                 verdict);
+            const auto self = weak.lock();
+            if (!self)
+                return;
+            if (!account)
+                return done(denied("Permission denied"));
+            self->bind_new(account->name, source, "ssh");
+            done(self->current_hello());
+        };
     }
 
     void bind_new(const std::string& account, const std::string& source, const std::string& type) {

@@ -27,7 +27,7 @@ class Server {
         std::function<std::string()> hostname;
         std::function<std::string()> prompt;
         /// A login that was let in or refused, for the audit log.
-        std::function<void(const Caller&, bool success)> login;
+        std::function<void(const Caller&, const Accounts::Verdict&)> login;
     };
 
     explicit Server(Context context);

@@ -229,6 +229,9 @@ std::string encode(const Request& request) {
     put("username", request.username);
     put("password", request.password);
     put("source", request.source);
+    put("key", request.key);
+    put("signed_data", request.signed_data);
+    put("signature", request.signature);
     put("type", request.type);
     put("target", request.target);
     if (request.depth != 1)
@@ -259,6 +262,9 @@ Result<Request> decode_request(std::string_view text_in) {
     request.username = text(*object, "username");
     request.password = text(*object, "password");
     request.source = text(*object, "source");
+    request.key = text(*object, "key");
+    request.signed_data = text(*object, "signed_data");
+    request.signature = text(*object, "signature");
     request.type = text(*object, "type");
     request.target = text(*object, "target");
     request.depth = std::clamp(number(*object, "depth", 1), 1, 255);

@@ -43,6 +43,9 @@ struct Request {
     std::string username;
     std::string password;
     std::string source;
+    std::string key; ///< base64, as are the next two
+    std::string signed_data;
+    std::string signature;
     std::string type;
     std::string target;
     int depth = 1;

@@ -129,6 +129,11 @@ Result<void> Accounts::remove(const std::string& name) {
     if (is_last_user_manager(name))
         return Fault{FaultKind::wrong_state,
                      "This is the last account with the role u; create another one first."};
+    // First what opens it, so that a later account of the name never inherits a key.
+    if (const auto cleared = keys_.clear_all(name); !cleared)
+        return cleared;
+    if (const auto forgotten = guard_.forget(name); !forgotten)
+        return forgotten;
     return database_.execute("DELETE FROM accounts WHERE name=?", {name});
 }
 
@@ -154,6 +159,15 @@ void Accounts::set_password(const std::string& name, const std::string& password
 
 void Accounts::verify(const std::string& name, const std::string& password,
                       const std::string& source, Verified verified) {
+    if (const auto wait = guard_.wait(source); wait.count() > 0)
+        return later(wait, [this, name, password, source, verified = std::move(verified)] {
+            compare(name, password, source, verified);
+        });
+    compare(name, password, source, verified);
+}
+
+void Accounts::compare(const std::string& name, const std::string& password,
+                       const std::string& source, const Verified& verified) {
     const auto hash = hash_of(name);
     auto right = std::make_shared<bool>(false);
     loop_.in_pool(
@@ -163,26 +177,49 @@ void Accounts::verify(const std::string& name, const std::string& password,
         },
         [this, right, name, source, verified] {
             const auto account = find(name); // again: it may have been deleted meanwhile
+            if (account && guard_.locked(name, source))
+                return refuse(name, "the account takes no password now", source, verified);
             if (*right && account)
-                return answer(*account, source, verified);
-            answer(Fault{FaultKind::denied, "Permission denied"}, source, verified);
+                return let_in(*account, source, verified);
+            refuse(name, "wrong name or password", source, verified);
         });
 }
 
-void Accounts::answer(Result<Account> outcome, const std::string& source, Verified verified) {
-    if (outcome) {
-        failures_.erase(source);
-        return verified(std::move(outcome));
-    }
-    using namespace std::chrono_literals;
-    Failures& failures = failures_[source];
-    const auto delay = std::chrono::milliseconds(1000 << std::min(failures.count++, 3));
-    failures.forget = loop_.after(10min, [this, source] { failures_.erase(source); });
+bool Accounts::would_accept(const std::string& name, const SshPublicKey& key) const {
+    return find(name) && keys_.opens(name, key);
+}
+
+void Accounts::verify(const std::string& name, const SshPublicKey& key, const KeyProof& proof,
+                      const std::string& source, const Verified& verified) {
+    const auto account = find(name);
+    if (!account || !keys_.opens(name, key))
+        return refuse({}, "the SSH key is not one of the account's", source, verified);
+    if (!proves(proof, key, name))
+        return refuse({}, "the signature is not that of the SSH key", source, verified);
+    let_in(*account, source, verified);
+}
+
+void Accounts::let_in(const Account& account, const std::string& source, const Verified& verified) {
+    (void)guard_.succeeded(account.name, source); // a full disk keeps nobody out
+    verified({account, {}, 0});
+}
+
+void Accounts::refuse(const std::string& name, std::string reason, const std::string& source,
+                      Verified verified) {
+    const auto failure = guard_.failed(find(name) ? name : std::string(), source);
+    if (failure.locked_now)
+        reason += "; the account takes no password for " + std::to_string(*guard_.delay) +
+                  " minutes, " + "unlock it with set /SP/users/" + name + " locked=false";
+    later(failure.delay, [verdict = Verdict{{}, reason, failure.count},
+                          verified = std::move(verified)] { verified(verdict); });
+}
+
+void Accounts::later(std::chrono::milliseconds delay, std::function<void()> action) {
     std::erase_if(delayed_, [](const auto& entry) { return *entry.second; });
     auto over = std::make_shared<bool>(false);
-    auto timer = loop_.after(delay, [over, outcome, verified] {
+    auto timer = loop_.after(delay, [over, action = std::move(action)] {
         *over = true;
-        verified(outcome);
+        action();
     });
     delayed_.emplace_back(std::move(timer), over);
 }

@@ -4,7 +4,9 @@
 
 #include "base/loop.h"
 #include "base/result.h"
+#include "sp/state/account_keys.h"
 #include "sp/state/database.h"
+#include "sp/state/login_guard.h"
 #include "sp/tree/roles.h"
 
 #include <functional>
@@ -23,9 +25,19 @@ struct Account {
 class Accounts {
   public:
     using Done = std::function<void(Result<void>)>;
-    using Verified = std::function<void(Result<Account>)>;
+    /// Who it is, or why not: for the audit log only, a client is told the same for all reasons.
+    struct Verdict {
+        std::optional<Account> account;
+        std::string reason;
+        int failures = 0; ///< in a row from that source
+    };
+    using Verified = std::function<void(const Verdict&)>;
 
-    Accounts(Loop& loop, Database& database) : loop_(loop), database_(database) {}
+    Accounts(Loop& loop, Database& database)
+        : loop_(loop), database_(database), keys_(database), guard_(database) {}
+
+    AccountKeys& keys() { return keys_; }
+    LoginGuard& guard() { return guard_; }
 
     std::vector<Account> list() const;
     std::optional<Account> find(const std::string& name) const;
@@ -35,23 +47,30 @@ class Accounts {
     Result<void> remove(const std::string& name);
     Result<void> set_roles(const std::string& name, Roles roles);
     void set_password(const std::string& name, const std::string& password, Done done);
-    /// One answer for a wrong name and a wrong password, after the same work. After failures the
-    /// answer takes longer: 1 s, 2 s, 4 s, at most 8 s, per source.
+    /// The same work for a wrong name, a wrong password and a locked account. After failures the
+    /// answer takes longer: 1 s, 2 s, 4 s, at most 8 s, per source and per account.
     void verify(const std::string& name, const std::string& password, const std::string& source,
                 Verified verified);
+    /// Whether it is worth a client's while to sign with this key.
+    bool would_accept(const std::string& name, const SshPublicKey& key) const;
+    /// A login with a key; no lock keeps it out.
+    void verify(const std::string& name, const SshPublicKey& key, const KeyProof& proof,
+                const std::string& source, const Verified& verified);
 
   private:
     std::optional<std::string> hash_of(const std::string& name) const;
     bool is_last_user_manager(const std::string& name) const;
-    void answer(Result<Account> outcome, const std::string& source, Verified verified);
+    void compare(const std::string& name, const std::string& password, const std::string& source,
+                 const Verified& verified);
+    void later(std::chrono::milliseconds delay, std::function<void()> action);
+    void let_in(const Account& account, const std::string& source, const Verified& verified);
+    void refuse(const std::string& name, std::string reason, const std::string& source,
+                Verified verified);
 
     Loop& loop_;
     Database& database_;
-    struct Failures {
-        int count = 0;
-        Loop::Handle forget;
-    };
-    std::map<std::string, Failures> failures_;
+    AccountKeys keys_;
+    LoginGuard guard_;
     std::vector<std::pair<Loop::Handle, std::shared_ptr<bool>>> delayed_;
 };
 

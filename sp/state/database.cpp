@@ -21,6 +21,11 @@ constexpr std::array migrations{
     "  time INTEGER NOT NULL, class TEXT NOT NULL, type TEXT NOT NULL, severity TEXT NOT NULL,"
     "  text TEXT NOT NULL);"
     "CREATE INDEX log_book ON log(book, id);",
+    // A source with a row is known to the account; the empty one stands for all others.
+    "CREATE TABLE account_keys(account TEXT NOT NULL, slot INTEGER NOT NULL, line TEXT NOT NULL,"
+    "  PRIMARY KEY(account, slot)) WITHOUT ROWID;"
+    "CREATE TABLE login_sources(account TEXT NOT NULL, source TEXT NOT NULL,"
+    "  locked_until INTEGER NOT NULL, UNIQUE(account, source));",
 };
 
 Fault sqlite_fault(sqlite3* handle) {

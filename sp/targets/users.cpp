@@ -30,6 +30,80 @@ Result<void> may_grant(const Caller& caller, Roles roles) {
     return {};
 }
 
+/// Whoever opens an account has its roles.
+Result<void> may_open(const Caller& caller, const Account& account) {
+    return caller.account == account.name ? Result<void>() : may_grant(caller, account.roles);
+}
+
+void answer(const Property::Done& done, const Result<void>& result) {
+    done(result ? Result<SetOutcome>(SetOutcome{}) : result.fault());
+}
+
+Target::Ptr key_target(AccountKeys& keys, const Account& account, int slot) {
+    auto target = Target::make(std::to_string(slot), "A public key that opens the account.");
+    const std::string name = account.name;
+    const auto key = std::make_shared<std::optional<SshPublicKey>>(keys.find(name, slot));
+    const auto own = [name](const Caller& caller) { return caller.account == name; };
+    target->shows<std::string>("algorithm", "Its type.",
+                               [key] { return *key ? (*key)->algorithm : ""; });
+    target->shows<std::string>("bit_length", "Its size in bits.",
+                               [key] { return *key ? std::to_string((*key)->bits) : ""; });
+    target->managed<bool>(
+        {.name = "clear_action",
+         .doc = "true: removes the key.",
+         .write = Role::user,
+         .set =
+             [&keys, account, slot](const Caller& caller, bool sure, const Property::Done& done) {
+                 const auto may = may_open(caller, account);
+                 answer(done, !sure ? Result<void>() : may ? keys.clear(account.name, slot) : may);
+             },
+         .also_allowed = own});
+    target->shows<std::string>("embedded_comment", "What stands behind the key in its file.",
+                               [key] { return *key ? (*key)->comment : ""; });
+    target->shows<std::string>("fingerprint", "Its SHA-256, as ssh-keygen -l prints it.",
+                               [key] { return *key ? (*key)->fingerprint() : ""; });
+    target->managed<std::string>(
+        {.name = "publickey",
+         .doc = "The key as in a .pub file: \"TYPE BASE64 COMMENT\".",
+         .write = Role::user,
+         .get = [key] { return *key ? (*key)->line() : ""; },
+         .set =
+             [&keys, account, slot](const Caller& caller, const std::string& text,
+                                    const Property::Done& done) {
+                 if (const auto may = may_open(caller, account); !may)
+                     return done(may.fault());
+                 const auto parsed = SshPublicKey::parse(text);
+                 answer(done, parsed ? keys.set(account.name, slot, *parsed) : parsed.fault());
+             },
+         .also_allowed = own});
+    return target;
+}
+
+Target::Ptr ssh_target(AccountKeys& keys, const Account& account) {
+    auto slots = Target::make("keys", "Up to five public keys.");
+    slots->dynamic_children([&keys, account] {
+        std::vector<Target::Ptr> children;
+        for (int slot = 1; slot <= AccountKeys::slots; ++slot)
+            children.push_back(key_target(keys, account, slot));
+        return children;
+    });
+    auto target = Target::make("ssh", "Logging in with SSH.");
+    target->child(slots);
+    return target;
+}
+
+Property locked_property(LoginGuard& guard, const std::string& name) {
+    return Target::property_of<bool>(
+        {.name = "locked",
+         .doc = "true: the account takes no password; SSH keys still open it.",
+         .write = Role::user,
+         .get = [&guard, name] { return guard.locked(name); },
+         .set =
+             [&guard, name](const Caller&, bool lock, const Property::Done& done) {
+                 answer(done, lock ? guard.lock(name) : guard.unlock(name));
+             }});
+}
+
 Target::Ptr user_target(const TargetContext& context, const Account& account) {
     auto target = Target::make(account.name, "A local account.");
     Accounts& accounts = context.accounts;
@@ -45,8 +119,7 @@ Target::Ptr user_target(const TargetContext& context, const Account& account) {
             return done(roles.fault());
         if (const auto may = may_grant(caller, *roles); !may)
             return done(may.fault());
-        const auto set = accounts.set_roles(name, *roles);
-        done(set ? Result<SetOutcome>(SetOutcome{}) : set.fault());
+        answer(done, accounts.set_roles(name, *roles));
     };
     target->add(std::move(role));
 
@@ -54,12 +127,16 @@ Target::Ptr user_target(const TargetContext& context, const Account& account) {
     password.readable = true; // as *****: there always is one
     password.get = [] { return Value(std::string("set")); };
     password.also_allowed = [name](const Caller& caller) { return caller.account == name; };
-    password.set = [&accounts, name](const Caller&, Value value, const Property::Done& done) {
-        accounts.set_password(name, std::get<std::string>(value), [done](const Result<void>& set) {
-            done(set ? Result<SetOutcome>(SetOutcome{}) : set.fault());
-        });
+    password.set = [&accounts, account, name](const Caller& caller, Value value,
+                                              const Property::Done& done) {
+        if (const auto may = may_open(caller, account); !may)
+            return done(may.fault());
+        accounts.set_password(name, std::get<std::string>(value),
+                              [done](const Result<void>& set) { answer(done, set); });
     };
     target->add(std::move(password));
+    target->add(locked_property(accounts.guard(), name));
+    target->child(ssh_target(accounts.keys(), account));
 
     target->verb({.name = "delete",
                   .doc = "Deletes the account and ends its sessions.",

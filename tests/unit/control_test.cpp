@@ -129,7 +129,8 @@ struct Service : testing::Test {
         root->child(sp);
         Tree tree(root, [](const AuditRecord&) {});
         Server server({own_loop, tree, accounts, sessions, [] { return std::string("sp1"); },
-                       [] { return std::string("-> "); }, [](const Caller&, bool) {}});
+                       [] { return std::string("-> "); },
+                       [](const Caller&, const Accounts::Verdict&) {}});
         (void)server.listen(folder + "/control.sock");
         door = std::move(*server.door_descriptor());
         end_sessions_of = [&](const std::string& name) {
