@@ -182,6 +182,8 @@ struct ServiceProcessor::Impl {
         tree.emplace(build_root({loop, *settings, *accounts, *sessions, *events, *audit, *host,
                                  acceleration_reason, options.listen, options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
+        if (!options.doors)
+            return {};
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
             [] { return std::string("-> "); },
@@ -251,5 +253,6 @@ Result<std::unique_ptr<ServiceProcessor>> ServiceProcessor::start(Loop& loop,
 }
 
 std::uint16_t ServiceProcessor::ssh_port() const { return impl_->ssh->port(); }
+const Tree& ServiceProcessor::tree() const { return *impl_->tree; }
 
 } // namespace lom
