@@ -127,7 +127,7 @@ class Walk {
         if (!found || !described)
             return "";
         std::string text = ".Ss " + found->path + "\n";
-        const auto [first, fresh] = seen_.emplace(found->target.get(), found->path);
+        const auto [first, fresh] = seen_.emplace(found->target, found->path);
         if (!fresh)
             return text + "Another name of\n.Pa " + first->second + " .\n";
         text += text_line(described->doc) + property_list(described->properties, false);
@@ -144,7 +144,7 @@ class Walk {
 
   private:
     const Tree& tree_;
-    std::map<const Target*, std::string> seen_;
+    std::map<Target::Ptr, std::string> seen_; ///< kept alive: an address must not come again
 };
 
 } // namespace
