@@ -114,6 +114,7 @@ struct ServiceProcessor::Impl {
         accounts.emplace(loop, *database);
         sessions.emplace(loop, *database, resume_grace);
         settings.emplace(*database);
+        doors.emplace(*database);
         return {};
     }
 
@@ -161,6 +162,8 @@ struct ServiceProcessor::Impl {
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
+        sessions->on_end(
+            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
         return {};
     }
 
@@ -179,27 +182,53 @@ struct ServiceProcessor::Impl {
     }
 
     Result<void> open_doors() {
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *events, *audit, *host,
-                                 acceleration_reason, options.listen, options.restart}),
-                     [this](const AuditRecord& record) { write_audit(record); });
+        ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
+        tree.emplace(
+            build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
+                        acceleration_reason, options.listen, options.restart}),
+            [this](const AuditRecord& record) { write_audit(record); });
         if (!options.doors)
             return {};
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
-            [] { return std::string("-> "); },
+            *doors,
             [this](const Caller& caller, const Accounts::Verdict& verdict) {
                 audit_login(caller, verdict);
             }});
         if (const auto listening = server->listen(options.paths.run_dir + "/control.sock");
             !listening)
             return listening.fault();
-        const std::string ports = options.paths.run_dir + "/ports.json";
-        ssh.emplace(loop, options.paths, *server);
-        if (const auto listening =
-                ssh->listen(options.listen, options.ssh_port, port_of_last_run(ports));
-            !listening)
+        if (const auto listening = open_ssh(); !listening)
             return listening.fault();
-        return write_file_durably(ports, "{\"ssh\":" + std::to_string(ssh->port()) + "}\n", 0644);
+        idle_watch = loop.every(5s, [this] { end_idle_sessions(); });
+        return write_ports();
+    }
+
+    /// On the port that was set in the tree, else on that of the flags.
+    Result<void> open_ssh() {
+        const bool enabled = *doors->ssh_state == Switch::enabled;
+        const auto chosen = static_cast<std::uint16_t>(*doors->ssh_port);
+        if (chosen != 0) {
+            const auto opened = ssh->listen(*server, options.listen, chosen, 0, enabled);
+            if (opened)
+                return {};
+            events->append("System", "Log", "major",
+                           opened.fault().message + " SSH listens on another port.");
+        }
+        return ssh->listen(*server, options.listen, options.ssh_port,
+                           port_of_last_run(ports_path()), enabled);
+    }
+
+    std::string ports_path() const { return options.paths.run_dir + "/ports.json"; }
+    Result<void> write_ports() {
+        return write_file_durably(ports_path(), "{\"ssh\":" + std::to_string(ssh->port()) + "}\n",
+                                  0644);
+    }
+
+    void end_idle_sessions() {
+        constexpr auto grace = 10s; // doors tell of activity no more often than that
+        if (*doors->cli_timeout > 0)
+            sessions->end_idle(std::chrono::minutes(*doors->cli_timeout) + grace);
     }
 
     /// Somebody who guesses all day must not push everything else out of the log.
@@ -234,11 +263,13 @@ struct ServiceProcessor::Impl {
     std::optional<Accounts> accounts;
     std::optional<Sessions> sessions;
     std::optional<SpSettings> settings;
+    std::optional<DoorSettings> doors;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
+    std::optional<SshDoor> ssh;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
-    std::optional<SshDoor> ssh;
+    Loop::Handle idle_watch;
 };
 
 ServiceProcessor::ServiceProcessor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
