@@ -204,6 +204,8 @@ struct ServiceProcessor::Impl {
                                  *audit, *host, *web, acceleration_reason, options.listen,
                                  options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
+        if (!options.doors)
+            return {};
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
@@ -340,5 +342,6 @@ Result<std::unique_ptr<ServiceProcessor>> ServiceProcessor::start(Loop& loop,
 
 std::uint16_t ServiceProcessor::ssh_port() const { return impl_->ssh->port(); }
 std::uint16_t ServiceProcessor::https_port() const { return impl_->web->port(); }
+const Tree& ServiceProcessor::tree() const { return *impl_->tree; }
 
 } // namespace lom
