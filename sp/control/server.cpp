@@ -29,7 +29,11 @@ Fault denied(const std::string& message) { return {FaultKind::denied, message}; 
 
 struct Server::Connection : std::enable_shared_from_this<Connection> {
     Connection(Server& owner, std::uint64_t number) : server(owner), id(number) {}
-    ~Connection() { unbind(); }
+    ~Connection() {
+        if (subscription != 0)
+            server.context_.events.unsubscribe(subscription);
+        unbind();
+    }
 
     void open(UniqueFd fd, std::chrono::milliseconds login_limit) {
         stream = std::make_unique<Stream>(
@@ -120,6 +124,10 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             return note_activity(request, *caller);
         if (request.op == "open_session")
             return open_session(request, *caller);
+        if (request.op == "events")
+            return events(request);
+        if (request.op == "log_out")
+            return log_out(request);
         if (request.op == "show")
             return show(request);
         if (request.op == "describe")
@@ -146,6 +154,14 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                     request.id, denied("Only root and lomd's own user may use lom on this machine; "
                                        "log in with ssh instead.")));
             bind_new("root", "local", "local");
+        }
+        if (request.type == "web" && session_id == 0) {
+            if (!server.context_.is_web_door(request.ticket))
+                return answer(encode_fault(request.id, denied("Only lom-web is a web door.")));
+            is_door = true;
+            session_type = "web";
+            login_timer = server.context_.loop.after(door_limit,
+                                                     [this, number = id] { server.drop(number); });
         }
         answer(encode_reply(request.id, current_hello()));
     }
@@ -195,7 +211,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
 
     /// A taken-over lom-ssh must not pass for a client elsewhere.
     const std::string& source_of(const Request& request) const {
-        return client.source.empty() ? request.source : client.source;
+        return door.source.empty() ? request.source : door.source;
     }
 
     /// What follows from a verdict, once it is there.
@@ -214,9 +230,9 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                 ++self->failures;
                 return done(denied("Permission denied"));
             }
-            self->bind_new(account->name, source, "ssh");
-            if (self->client.logged_in)
-                self->client.logged_in();
+            self->bind_new(account->name, source, self->session_type);
+            if (self->door.logged_in)
+                self->door.logged_in();
             done(self->current_hello());
         };
     }
@@ -285,6 +301,22 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     }
 
     // -- what it wants
+
+    /// The door's person leaves, before the session would end by itself.
+    void log_out(const Request& request) {
+        const std::int64_t mine = session_id;
+        answer(encode_reply(request.id));
+        server.context_.sessions.end(mine);
+    }
+
+    void events(const Request& request) {
+        if (subscription != 0)
+            server.context_.events.unsubscribe(std::exchange(subscription, 0));
+        auto fd = server.context_.events.subscribe(subscription);
+        if (!fd)
+            return answer(encode_fault(request.id, fd.fault()));
+        answer(encode_reply(request.id), std::move(*fd));
+    }
 
     void open_session(const Request& request, const Caller& caller) {
         if (!is_door || (request.type != "shell" && request.type != "exec"))
@@ -356,9 +388,11 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     FrameReader reader{longest_request};
     Loop::Handle login_timer;
     std::int64_t session_id = 0;
-    DoorClient client;
-    int failures = 0;     ///< to log in
-    bool is_door = false; ///< may authenticate people and open sessions for them
+    DoorClient door;
+    std::string session_type = "ssh"; ///< of the session that `authenticate` begins
+    std::uint64_t subscription = 0;   ///< to events
+    int failures = 0;                 ///< to log in
+    bool is_door = false;             ///< may authenticate people and open sessions for them
     bool is_session = false;
     bool busy = false;
 };
@@ -413,7 +447,7 @@ Result<UniqueFd> Server::door_descriptor(DoorClient client) {
     UniqueFd theirs(ends[1]);
     Connection& connection = adopt(UniqueFd(ends[0]));
     connection.is_door = true;
-    connection.client = std::move(client);
+    connection.door = std::move(client);
     connection.login_timer =
         context_.loop.after(door_limit, [this, id = connection.id] { drop(id); });
     return theirs;
@@ -428,8 +462,8 @@ void Server::drop(std::uint64_t id) {
     connection->stream.reset();
     connection->login_timer.reset();
     connection->unbind();
-    if (connection->client.closed)
-        connection->client.closed();
+    if (connection->door.closed)
+        connection->door.closed();
 }
 
 } // namespace lom::control
