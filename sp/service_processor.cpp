@@ -187,8 +187,6 @@ struct ServiceProcessor::Impl {
             build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
                         acceleration_reason, options.listen, options.restart}),
             [this](const AuditRecord& record) { write_audit(record); });
-        if (!options.doors)
-            return {};
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
             *doors,
