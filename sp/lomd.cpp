@@ -85,6 +85,7 @@ lom::ServiceOptions options_of(const Flags& flags) {
     return {.paths = {absolute(flags.state_dir), absolute(flags.run_dir), programs_folder()},
             .listen = flags.listen,
             .ssh_port = flags.ssh_port,
+            .https_port = flags.https_port,
             .initial_password_file = flags.initial_password_file,
             .announce_password = announce_password,
             .restart = [] {}};
@@ -141,8 +142,10 @@ int run(const Flags& flags, char** argv) {
         return 4;
     }
     std::cout << "lomd " LOM_VERSION ": ssh on " << flags.listen << " port "
-              << (*service)->ssh_port() << "\n"
-              << std::flush;
+              << (*service)->ssh_port();
+    if ((*service)->https_port() != 0)
+        std::cout << ", https on port " << (*service)->https_port();
+    std::cout << "\n" << std::flush;
     if (!flags.foreground && daemon(0, 0) < 0)
         return 4;
     lom::service_manager::ready("ssh on " + flags.listen + " port " +
@@ -168,9 +171,7 @@ int main(int argc, char** argv) {
     app.add_option("--run-dir", flags.run_dir, "Sockets and ports.json")->capture_default_str();
     app.add_option("--listen", flags.listen, "IP address to listen on")->capture_default_str();
     app.add_option("--ssh-port", flags.ssh_port, "0: any free port")->capture_default_str();
-    app.add_option("--https-port", flags.https_port,
-                   "Kept for the web door, which is not there yet")
-        ->capture_default_str();
+    app.add_option("--https-port", flags.https_port, "0: any free port")->capture_default_str();
     app.add_option("--initial-password-file", flags.initial_password_file,
                    "First password of root; else one is made and printed once");
     app.add_flag("--foreground", flags.foreground, "Stay on the terminal");

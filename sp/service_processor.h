@@ -17,6 +17,7 @@ struct ServiceOptions {
     Paths paths;
     std::string listen = "127.0.0.1";
     std::uint16_t ssh_port = 2222;
+    std::uint16_t https_port = 8443;
     std::string initial_password_file;
     /// Prints a generated first password; called at most once in the life of a state folder.
     std::function<void(const std::string&)> announce_password;
@@ -31,6 +32,7 @@ class ServiceProcessor {
     ~ServiceProcessor(); ///< hosts and images run on
 
     std::uint16_t ssh_port() const;
+    std::uint16_t https_port() const; ///< 0: not listening
     const Tree& tree() const;
 
   private:

@@ -1,5 +1,7 @@
 #include "shell/ssh/reception.h"
 
+#include "shell/ssh/confinement.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,6 +22,8 @@ Result<void> Reception::run() {
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, nullptr);
     UniqueFd children(signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (auto confined = confine(); !confined)
+        return confined;
     bool over = false;
     bool crashed = false;
     while (!over) {

@@ -28,7 +28,11 @@ Fault denied(const std::string& message) { return {FaultKind::denied, message}; 
 
 struct Server::Connection : std::enable_shared_from_this<Connection> {
     Connection(Server& owner, std::uint64_t number) : server(owner), id(number) {}
-    ~Connection() { unbind(); }
+    ~Connection() {
+        if (subscription != 0)
+            server.context_.events.unsubscribe(subscription);
+        unbind();
+    }
 
     void open(UniqueFd fd, std::chrono::milliseconds login_limit) {
         stream = std::make_unique<Stream>(
@@ -119,6 +123,10 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             return note_activity(request, *caller);
         if (request.op == "open_session")
             return open_session(request, *caller);
+        if (request.op == "events")
+            return events(request);
+        if (request.op == "log_out")
+            return log_out(request);
         if (request.op == "show")
             return show(request);
         if (request.op == "describe")
@@ -145,6 +153,14 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                     request.id, denied("Only root and lomd's own user may use lom on this machine; "
                                        "log in with ssh instead.")));
             bind_new("root", "local", "local");
+        }
+        if (request.type == "web" && session_id == 0) {
+            if (!server.context_.is_web_door(request.ticket))
+                return answer(encode_fault(request.id, denied("Only lom-web is a web door.")));
+            is_door = true;
+            session_type = "web";
+            login_timer = server.context_.loop.after(door_limit,
+                                                     [this, number = id] { server.drop(number); });
         }
         answer(encode_reply(request.id, current_hello()));
     }
@@ -204,9 +220,9 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                 return;
             if (!account)
                 return done(denied("Permission denied"));
-            self->bind_new(account->name, source, "ssh");
-            if (self->events.logged_in)
-                self->events.logged_in();
+            self->bind_new(account->name, source, self->session_type);
+            if (self->door.logged_in)
+                self->door.logged_in();
             done(self->current_hello());
         };
     }
@@ -275,6 +291,22 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     }
 
     // -- what it wants
+
+    /// The door's person leaves, before the session would end by itself.
+    void log_out(const Request& request) {
+        const std::int64_t mine = session_id;
+        answer(encode_reply(request.id));
+        server.context_.sessions.end(mine);
+    }
+
+    void events(const Request& request) {
+        if (subscription != 0)
+            server.context_.events.unsubscribe(std::exchange(subscription, 0));
+        auto fd = server.context_.events.subscribe(subscription);
+        if (!fd)
+            return answer(encode_fault(request.id, fd.fault()));
+        answer(encode_reply(request.id), std::move(*fd));
+    }
 
     void open_session(const Request& request, const Caller& caller) {
         if (!is_door || (request.type != "shell" && request.type != "exec"))
@@ -346,8 +378,10 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     FrameReader reader{longest_request};
     Loop::Handle login_timer;
     std::int64_t session_id = 0;
-    DoorEvents events;
-    bool is_door = false; ///< may authenticate people and open sessions for them
+    DoorEvents door;
+    std::string session_type = "ssh"; ///< of the session that `authenticate` begins
+    std::uint64_t subscription = 0;   ///< to events
+    bool is_door = false;             ///< may authenticate people and open sessions for them
     bool is_session = false;
     bool busy = false;
 };
@@ -402,7 +436,7 @@ Result<UniqueFd> Server::door_descriptor(DoorEvents events) {
     UniqueFd theirs(ends[1]);
     Connection& connection = adopt(UniqueFd(ends[0]));
     connection.is_door = true;
-    connection.events = std::move(events);
+    connection.door = std::move(events);
     connection.login_timer =
         context_.loop.after(door_limit, [this, id = connection.id] { drop(id); });
     return theirs;
@@ -417,8 +451,8 @@ void Server::drop(std::uint64_t id) {
     connection->stream.reset();
     connection->login_timer.reset();
     connection->unbind();
-    if (connection->events.closed)
-        connection->events.closed();
+    if (connection->door.closed)
+        connection->door.closed();
 }
 
 } // namespace lom::control

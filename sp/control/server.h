@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/result.h"
+#include "sp/control/events.h"
 #include "sp/state/accounts.h"
 #include "sp/state/door_settings.h"
 #include "sp/state/sessions.h"
@@ -29,6 +30,9 @@ class Server {
         DoorSettings& doors;
         /// A login that was let in or refused, for the audit log.
         std::function<void(const Caller&, const Accounts::Verdict&)> login;
+        Events& events;
+        /// Whether this is the secret that lom-web was started with; it makes a connection a door.
+        std::function<bool(const std::string& ticket)> is_web_door;
     };
 
     explicit Server(Context context);

@@ -61,7 +61,7 @@ std::optional<json::object> parse_object(std::string_view text_in) {
 
 /// The "ok" object of a reply, or its fault.
 Result<json::object> accepted(std::string_view text_in) {
-    const auto reply = parse_object(text_in);
+    auto reply = parse_object(text_in);
     if (!reply)
         return nonsense();
     if (const json::object* fault = member(*reply, "fault")) {
@@ -71,10 +71,10 @@ Result<json::object> accepted(std::string_view text_in) {
                 return Fault{static_cast<FaultKind>(i), text(*fault, "message")};
         return nonsense();
     }
-    const json::object* ok = member(*reply, "ok");
-    if (ok == nullptr)
+    json::value* ok = reply->if_contains("ok");
+    if (ok == nullptr || !ok->is_object())
         return nonsense();
-    return *ok;
+    return std::move(ok->get_object());
 }
 
 std::string reply_text(std::int64_t id, json::object body) {

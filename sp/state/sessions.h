@@ -38,7 +38,8 @@ class Sessions {
     std::optional<Session> find_ticket(const std::string& ticket) const;
     std::vector<Session> list() const;
     void hold(std::int64_t id);
-    void release(std::int64_t id); ///< ends it when nobody holds it any more
+    /// Ends it when nobody holds it any more; one of type web waits for its door to come back.
+    void release(std::int64_t id);
     void end(std::int64_t id);
     void touch(std::int64_t id); ///< somebody is there
     /// Ends shells in which nothing happened for that long; a web door ends its own.
@@ -48,10 +49,14 @@ class Sessions {
     void on_end(std::function<void(std::int64_t)> listener);
 
   private:
+    void end_unless_held(std::int64_t id, std::chrono::milliseconds limit);
+
+    Loop& loop_;
     Database& database_;
     std::map<std::int64_t, Session> sessions_;
     std::vector<std::function<void(std::int64_t)>> listeners_;
     Loop::Handle grace_;
+    std::map<std::int64_t, Loop::Handle> waiting_; ///< of type web, held by nobody
 };
 
 } // namespace lom

@@ -116,6 +116,11 @@ class Lomd:
 
     def _end_hosts(self):
         """Ends what outlives lomd: the processes whose arguments name our own folder."""
+        try:  # lom-web goes on after a killed lomd
+            record = json.loads((self.run_dir / "web.json").read_text())
+            os.kill(record["pid"], signal.SIGKILL)
+        except (OSError, ValueError, KeyError):
+            pass
         mine = str(self.home).encode()
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():

@@ -129,8 +129,10 @@ struct Service : testing::Test {
         root->child(sp);
         Tree tree(root, [](const AuditRecord&) {});
         DoorSettings doors(*database);
+        Events changes(own_loop);
         Server server({own_loop, tree, accounts, sessions, [] { return std::string("sp1"); }, doors,
-                       [](const Caller&, const Accounts::Verdict&) {}});
+                       [](const Caller&, const Accounts::Verdict&) {}, changes,
+                       [](const std::string&) { return false; }});
         (void)server.listen(folder + "/control.sock");
         door = std::move(*server.door_descriptor());
         end_sessions_of = [&](const std::string& name) {
