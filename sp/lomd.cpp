@@ -120,6 +120,13 @@ int print_targets_manual(Flags flags) {
     return failed.empty() ? 0 : 4;
 }
 
+std::string doors_of(const Flags& flags, const lom::ServiceProcessor& service) {
+    std::string doors = "ssh on " + flags.listen + " port " + std::to_string(service.ssh_port());
+    if (service.https_port() != 0)
+        doors += ", https on port " + std::to_string(service.https_port());
+    return doors;
+}
+
 int run(const Flags& flags, char** argv) {
     lom::Loop loop;
     bool again = false;
@@ -141,15 +148,11 @@ int run(const Flags& flags, char** argv) {
         std::cerr << "lomd: " << service.fault().message << "\n";
         return 4;
     }
-    std::cout << "lomd " LOM_VERSION ": ssh on " << flags.listen << " port "
-              << (*service)->ssh_port();
-    if ((*service)->https_port() != 0)
-        std::cout << ", https on port " << (*service)->https_port();
-    std::cout << "\n" << std::flush;
+    const std::string doors = doors_of(flags, **service);
+    std::cout << "lomd " LOM_VERSION ": " << doors << "\n" << std::flush;
     if (!flags.foreground && daemon(0, 0) < 0)
         return 4;
-    lom::service_manager::ready("ssh on " + flags.listen + " port " +
-                                std::to_string((*service)->ssh_port()));
+    lom::service_manager::ready(doors);
     loop.run();
     if (!again)
         lom::service_manager::stopping();

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -176,6 +177,11 @@ def log_in(sp):
 def test_the_installed_service_runs(root, sandbox):
     with confined(root, sandbox) as sp:
         log_in(sp)
+        with socket.create_connection(("127.0.0.1", sp.ports["https"]), 10) as plain:
+            context = ssl._create_unverified_context()  # its certificate is its own
+            with context.wrap_socket(plain) as web:
+                web.sendall(b"GET / HTTP/1.1\r\nHost: sp\r\nConnection: close\r\n\r\n")
+                assert web.recv(64).startswith(b"HTTP/1.1 ")
         assert sp.lom("set /SP/network/test ping=127.0.0.1").stdout == "Ping of 127.0.0.1 succeeded\n"
         with open(f"/proc/{sp.process.pid}/status") as file:
             facts = dict(re.findall(r"(\w+):\t(\S+)\n", file.read()))
