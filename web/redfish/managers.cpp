@@ -187,8 +187,13 @@ Task<Response> replace_certificate(Scope& scope, json::object body) {
                                "CertificateService.ReplaceCertificate"}};
         co_return error_response(400, message);
     }
-    const auto done = co_await set_in_tree(scope, ssl, "custom_certificate",
-                                           fields::text(body, "CertificateString"));
+    std::string pem;
+    for (const char c : fields::text(body, "CertificateString"))
+        if (c == '\n')
+            pem += "\\n"; // the tree's values have one line
+        else if (c != '\r')
+            pem += c;
+    const auto done = co_await set_in_tree(scope, ssl, "custom_certificate", pem);
     if (!done)
         co_return fault_response(done.fault());
     Response response = no_content();

@@ -92,14 +92,17 @@ Task<bool> watch_insertion(Services& services, WebSessions::Ptr session, std::st
 }
 
 Task<Result<void>> put_in(Scope& scope, const json::object& body) {
-    // Out with the old one first: its credentials must not meet the new one's server.
+    // Out with the old one first: while it is in, each change would mount a mixture.
     auto done = co_await set_in_tree(scope, drive, "mode", "disabled");
-    const std::string user = fields::text(body, "UserName");
-    const std::string password = fields::text(body, "Password");
-    if (done)
+    // Without a word on credentials those of the drive are meant, as in the shell.
+    if (done && body.contains("UserName")) {
+        const std::string user = fields::text(body, "UserName");
         done = co_await set_in_tree(scope, remote, "username", user);
-    if (done)
+    }
+    if (done && (body.contains("Password") || body.contains("UserName"))) {
+        const std::string password = fields::text(body, "Password");
         done = co_await set_in_tree(scope, remote, "password", password);
+    }
     const std::string uri =
         image_uri(fields::text(body, "Image"), fields::text(body, "TransferProtocolType"));
     if (done)

@@ -81,13 +81,15 @@ Task<Result<void>> override_boot(Scope& scope) {
     if (continuous && *found->alias == '\0' && wanted.target != "None")
         co_return Fault{FaultKind::invalid_value,
                         wanted.target + " can be asked for one boot only; use Once."};
-    auto done = co_await set_in_tree(scope, host, "boot_device",
-                                     continuous ? "default" : std::string(found->once));
+    // Named, because g++ 12 destroys the temporaries of a conditional in co_await twice.
+    std::string once = continuous ? "default" : found->once;
+    std::string order = usual_order;
+    if (continuous && *found->alias != '\0')
+        order = order_with_first(found->alias);
+    auto done = co_await set_in_tree(scope, host, "boot_device", once);
     // A one-time device goes before the order that stays.
     if (done && wanted.enabled != "Once")
-        done = co_await set_in_tree(
-            scope, host, "boot_order",
-            continuous && *found->alias != '\0' ? order_with_first(found->alias) : usual_order);
+        done = co_await set_in_tree(scope, host, "boot_order", order);
     co_return done;
 }
 
@@ -426,11 +428,82 @@ Resource controller() {
     return one;
 }
 
+/// A virtual disk is a volume that fills its drive. "disk1": the first name that is free.
+std::string free_disk_name(const control::TargetView& view) {
+    for (int number = 0;; ++number) {
+        const std::string name = "disk" + std::to_string(number);
+        const bool taken = std::any_of(view.targets.begin(), view.targets.end(),
+                                       [&](const auto& disk) { return disk.name == name; });
+        if (!taken)
+            return name;
+    }
+}
+
+Task<Response> create_volume(Scope& scope, json::object body) {
+    boost::system::error_code error;
+    const json::value* capacity = body.if_contains("CapacityBytes");
+    const auto bytes = capacity == nullptr ? 0 : capacity->to_number<std::int64_t>(error);
+    std::vector<Message> wrong;
+    if (capacity == nullptr)
+        wrong.push_back({"PropertyMissing", {"CapacityBytes"}, "#/CapacityBytes"});
+    else if (error || bytes <= 0)
+        wrong.push_back({"PropertyValueTypeError",
+                         {json::serialize(*capacity), "CapacityBytes"},
+                         "#/CapacityBytes"});
+    for (const auto& [key, value] : body)
+        if (key != "CapacityBytes" && key != "Name" && key != "RAIDType" &&
+            !key.starts_with("@Redfish."))
+            wrong.push_back({"PropertyUnknown", {std::string(key)}, "#/" + std::string(key)});
+    if (!wrong.empty())
+        co_return error_response(400, wrong);
+    const auto view = co_await scope.session->show(disks, 1);
+    if (!view)
+        co_return fault_response(view.fault());
+    const std::string name = free_disk_name(*view);
+    control::RunRequest request;
+    request.target = disks + "/" + name;
+    request.verb = "create";
+    request.properties.emplace_back("size", std::to_string(bytes));
+    const auto created = co_await scope.session->run(std::move(request));
+    if (!created)
+        co_return fault_response(created.fault());
+    const std::string made = uri + "/Storage/Disks/Volumes/" + name;
+    Response response = json_response(201, link_to(made));
+    co_return std::move(response.with("Location", made));
+}
+
 Resource volumes() {
     Resource collection(uri + "/Storage/Disks/Volumes", "VolumeCollection.VolumeCollection");
-    collection.constant("Name", "Volumes");
-    collection.members([](const Scope&) { return std::vector<std::string>{}; });
+    collection.shows(disks).constant("Name", "Volumes");
+    collection.constant("@Redfish.OperationApplyTimeSupport",
+                        json::object{{"@odata.type", "#Settings.v1_3_5.OperationApplyTimeSupport"},
+                                     {"SupportedValues", json::array{"Immediate"}}});
+    collection.members([](const Scope& scope) {
+        std::vector<std::string> uris;
+        for (const control::TargetView& disk : scope.view(disks)->targets)
+            uris.push_back(uri + "/Storage/Disks/Volumes/" + disk.name);
+        return uris;
+    });
+    collection.creates(create_volume);
     return collection;
+}
+
+Resource volume() {
+    const std::string target = disks + "/{0}";
+    Resource one(uri + "/Storage/Disks/Volumes/{}", "Volume.v1_10_1.Volume");
+    one.shows(target);
+    one.computed("Id", [](const Scope& scope) { return json::value(scope.ids[0]); });
+    one.computed("Name", [](const Scope& scope) { return json::value("Volume " + scope.ids[0]); });
+    one.number("CapacityBytes", target, "disk_size");
+    one.constant("RAIDType", "None").constant("Status", healthy());
+    one.computed("Links/Drives", [](const Scope& scope) {
+        return json::value(json::array{link_to(uri + "/Storage/Disks/Drives/" + scope.ids[0])});
+    });
+    one.deletes([](Scope& scope) -> Task<Response> {
+        const auto done = co_await run_in_tree(scope, disks + "/{0}", "delete", false);
+        co_return done ? no_content() : fault_response(done.fault());
+    });
+    return one;
 }
 
 Resource disk() {
@@ -478,6 +551,7 @@ void declare_systems(std::vector<Resource>& all) {
     all.push_back(controllers());
     all.push_back(controller());
     all.push_back(volumes());
+    all.push_back(volume());
     all.push_back(disk());
     all.push_back(collection_of("EthernetInterfaces", "EthernetInterface", nics));
     all.push_back(nic());
