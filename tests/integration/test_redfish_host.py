@@ -1,6 +1,7 @@
 """Redfish drives a real host: by sushy, which is what Ironic and Metal3 use, and by websocket. The
 medium is a remote ISO on a real SFTP server."""
 
+import ssl
 import time
 
 import pytest
@@ -34,12 +35,15 @@ def sp():
 
 
 @pytest.fixture(scope="module")
-def ironic(sp):
-    """What Ironic's driver gets: a sushy connection, session authentication."""
-    import urllib3
-    urllib3.disable_warnings()
-    return sushy.Sushy(f"https://127.0.0.1:{sp.ports['https']}", username="root",
-                       password=PASSWORD, verify=False)
+def ironic(sp, tmp_path_factory):
+    """What Ironic's driver gets: a sushy connection that trusts our certificate and no other."""
+    trusted = tmp_path_factory.mktemp("trust") / "ca.pem"
+    trusted.write_text(ssl.get_server_certificate(("127.0.0.1", sp.ports["https"])))
+    with pytest.MonkeyPatch.context() as machine:
+        machine.delenv("REQUESTS_CA_BUNDLE", raising=False)  # would count for more
+        machine.delenv("CURL_CA_BUNDLE", raising=False)
+        yield sushy.Sushy(f"https://127.0.0.1:{sp.ports['https']}", username="root",
+                          password=PASSWORD, verify=str(trusted))
 
 
 def insert(client, server, **more):
@@ -53,7 +57,7 @@ def test_sushy_boots_the_host_from_virtual_media(sp, ironic, server):
     client = Client(sp)
     system = ironic.get_system(SYSTEM)
     assert system.power_state == sushy.PowerState.OFF
-    media = system.virtual_media.get_members()[0]
+    media = ironic.get_manager("/redfish/v1/Managers/sp").virtual_media.get_members()[0]
     assert not media.inserted
     # sushy passes no credentials of its own: they wait in the drive.
     assert client.patch(CD, {"UserName": server.username, "Password": server.password}).status == 200
