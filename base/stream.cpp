@@ -121,6 +121,8 @@ struct Stream::Impl : std::enable_shared_from_this<Impl> {
             write_watch = loop.watch(fd.get(), Loop::Wait::writable, [this] {
                 const auto keep = shared_from_this();
                 flush();
+                if (queue.empty() && !closed && handlers.drained)
+                    handlers.drained();
             });
     }
 

@@ -22,6 +22,8 @@ class Stream {
         /// The peer closed, an error struck, or the outgoing queue went over its limit. Comes once;
         /// the Stream may be destroyed inside it.
         std::function<void(const std::string& reason)> closed;
+        /// The kernel took the last of bytes that had to wait.
+        std::function<void()> drained;
     };
     static constexpr std::size_t default_queue_limit = 4U << 20U;
 

@@ -353,7 +353,7 @@ int Interpreter::act(const Command& command) {
         return complain(name, reply.fault());
     if (!reply->message.empty())
         terminal_.write(printable(reply->message) + "\n");
-    if (!reply->stream.empty())
+    if (reply->stream == "console")
         if (const auto ended = terminal_.run_console(tree_, request, std::move(*reply)); !ended)
             return complain(name, ended.fault());
     return status::done;

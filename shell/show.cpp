@@ -164,6 +164,8 @@ int Interpreter::show(const Command& given) {
         filter_rows(wanted, *view->table);
         wanted = {};
     }
+    if (!wanted.names.empty() || !wanted.filters.empty())
+        view->text.reset(); // properties were asked for, not what the target has to say
     const bool walks = command.options.level.value_or(1) > 1;
     const std::string missing = walks || view->text ? "" : missing_name(wanted, *view);
     const std::size_t width = command.options.nowrap ? 0 : terminal_.width();

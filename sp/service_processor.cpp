@@ -130,6 +130,7 @@ struct ServiceProcessor::Impl {
         accounts.emplace(loop, *database);
         sessions.emplace(loop, *database, resume_grace);
         settings.emplace(*database);
+        doors.emplace(*database);
         return {};
     }
 
@@ -177,6 +178,8 @@ struct ServiceProcessor::Impl {
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
+        sessions->on_end(
+            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
         return {};
     }
 
@@ -195,14 +198,18 @@ struct ServiceProcessor::Impl {
     }
 
     Result<void> open_doors() {
+        ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *events, *audit, *host,
-                                 *web, acceleration_reason, options.listen, options.restart}),
+        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
+                                 *audit, *host, *web, acceleration_reason, options.listen,
+                                 options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
+        if (!options.doors)
+            return {};
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
-            [] { return std::string("-> "); },
+            *doors,
             [this](const Caller& caller, const Accounts::Verdict& verdict) {
                 audit_login(caller, verdict);
             },
@@ -210,21 +217,44 @@ struct ServiceProcessor::Impl {
         if (const auto listening = server->listen(options.paths.run_dir + "/control.sock");
             !listening)
             return listening.fault();
-        const std::string ports = options.paths.run_dir + "/ports.json";
-        ssh.emplace(loop, options.paths, *server);
-        if (const auto listening =
-                ssh->listen(options.listen, options.ssh_port, port_of_last_run(ports, "ssh"));
-            !listening)
+        if (const auto listening = open_ssh(); !listening)
             return listening.fault();
         if (const auto opened =
-                web->open({options.listen, options.https_port, port_of_last_run(ports, "https"),
-                           settings->current_hostname()});
+                web->open({options.listen, options.https_port,
+                           port_of_last_run(ports_path(), "https"), settings->current_hostname()});
             !opened)
             return opened.fault();
+        idle_watch = loop.every(5s, [this] { end_idle_sessions(); });
+        return write_ports();
+    }
+
+    /// On the port that was set in the tree, else on that of the flags.
+    Result<void> open_ssh() {
+        const bool enabled = *doors->ssh_state == Switch::enabled;
+        const auto chosen = static_cast<std::uint16_t>(*doors->ssh_port);
+        if (chosen != 0) {
+            const auto opened = ssh->listen(*server, options.listen, chosen, 0, enabled);
+            if (opened)
+                return {};
+            events->append("System", "Log", "major",
+                           opened.fault().message + " SSH listens on another port.");
+        }
+        return ssh->listen(*server, options.listen, options.ssh_port,
+                           port_of_last_run(ports_path(), "ssh"), enabled);
+    }
+
+    std::string ports_path() const { return options.paths.run_dir + "/ports.json"; }
+    Result<void> write_ports() {
         const std::string https =
             web->port() == 0 ? "" : ",\"https\":" + std::to_string(web->port());
-        return write_file_durably(ports, "{\"ssh\":" + std::to_string(ssh->port()) + https + "}\n",
-                                  0644);
+        return write_file_durably(ports_path(),
+                                  "{\"ssh\":" + std::to_string(ssh->port()) + https + "}\n", 0644);
+    }
+
+    void end_idle_sessions() {
+        constexpr auto grace = 10s; // doors tell of activity no more often than that
+        if (*doors->cli_timeout > 0)
+            sessions->end_idle(std::chrono::minutes(*doors->cli_timeout) + grace);
     }
 
     /// Whoever asked for events hears of all that `show` would print differently.
@@ -289,12 +319,14 @@ struct ServiceProcessor::Impl {
     std::optional<Accounts> accounts;
     std::optional<Sessions> sessions;
     std::optional<SpSettings> settings;
+    std::optional<DoorSettings> doors;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
+    std::optional<SshDoor> ssh;
     std::optional<WebDoor> web;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
-    std::optional<SshDoor> ssh;
+    Loop::Handle idle_watch;
 };
 
 ServiceProcessor::ServiceProcessor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -310,5 +342,6 @@ Result<std::unique_ptr<ServiceProcessor>> ServiceProcessor::start(Loop& loop,
 
 std::uint16_t ServiceProcessor::ssh_port() const { return impl_->ssh->port(); }
 std::uint16_t ServiceProcessor::https_port() const { return impl_->web->port(); }
+const Tree& ServiceProcessor::tree() const { return *impl_->tree; }
 
 } // namespace lom

@@ -4,6 +4,7 @@
 #include "base/loop.h"
 #include "base/result.h"
 #include "sp/service/managed_host.h"
+#include "sp/tree/tree.h"
 
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,7 @@ struct ServiceOptions {
     /// Prints a generated first password; called at most once in the life of a state folder.
     std::function<void(const std::string&)> announce_password;
     std::function<void()> restart; ///< `reset /SP`
+    bool doors = true;             ///< false: nobody gets in (the tree is read from within)
 };
 
 class ServiceProcessor {
@@ -32,6 +34,7 @@ class ServiceProcessor {
 
     std::uint16_t ssh_port() const;
     std::uint16_t https_port() const; ///< 0: not listening
+    const Tree& tree() const;
 
   private:
     struct Impl;

@@ -6,6 +6,8 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "shell/ssh/channel.h"
+#include "shell/ssh/host_key.h"
+#include "shell/ssh/screen_forward.h"
 #include "sp/control/client.h"
 
 #include <libssh/libssh.h>
@@ -18,12 +20,20 @@
 
 namespace lom::shell {
 
+struct BindDeleter {
+    void operator()(ssh_bind bind) const { ssh_bind_free(bind); }
+};
+using ServerSettings = std::unique_ptr<ssh_bind_struct, BindDeleter>;
+
+/// What every connection needs and none changes.
+Result<ServerSettings> server_settings(std::vector<SshKey> host_keys);
+
 class Connection {
   public:
     struct Options {
         UniqueFd socket;
-        int host_key = -1;
-        std::string source; ///< the client's address
+        ssh_bind bind = nullptr; ///< keys and algorithms, of server_settings()
+        std::string source;      ///< the client's address
         LomPlace lom;
     };
 
@@ -41,6 +51,8 @@ class Connection {
     Result<void> prepare();
     bool turn();
     bool pump_channels();
+    void tell_of_activity();
+    void send_connect_message();
     int timeout() const;
     void check_lomd();
 
@@ -51,6 +63,7 @@ class Connection {
     int check_password(ssh_message message, const std::string& username, const char* password);
     int answer_key(ssh_message message);
     int answer_open(ssh_message message);
+    int answer_forward(ssh_message message);
     int answer_request(ssh_message message);
     int start(ssh_message message, Channel& channel, const std::string& command);
     Channel* find(ssh_channel handle);
@@ -60,6 +73,7 @@ class Connection {
     ssh_session session_ = nullptr;
     ssh_event event_ = nullptr;
     std::vector<std::unique_ptr<Channel>> channels_;
+    std::vector<std::unique_ptr<ScreenForward>> screens_;
     Clock::time_point grace_end_;
     Clock::time_point next_resume_;
     std::string asked_username_; ///< of the keyboard-interactive dialogue under way

@@ -118,6 +118,9 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         const auto caller = caller_now();
         if (!caller)
             return answer(encode_fault(request.id, caller.fault()));
+        server.context_.sessions.touch(session_id);
+        if (request.op == "active")
+            return note_activity(request, *caller);
         if (request.op == "open_session")
             return open_session(request, *caller);
         if (request.op == "events")
@@ -218,6 +221,8 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             if (!account)
                 return done(denied("Permission denied"));
             self->bind_new(account->name, source, self->session_type);
+            if (self->door.logged_in)
+                self->door.logged_in();
             done(self->current_hello());
         };
     }
@@ -237,15 +242,27 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             server.context_.sessions.release(std::exchange(session_id, 0));
     }
 
+    std::string prompt() const {
+        constexpr std::string_view token = "<HOSTNAME>";
+        std::string text = *server.context_.doors.cli_prompt;
+        if (const std::size_t at = text.find(token); at != std::string::npos)
+            text.replace(at, token.size(), server.context_.hostname());
+        return text.empty() ? "-> " : text;
+    }
+
     Hello current_hello() const {
         Hello hello_out{.product = "OpenLOM",
                         .version = LOM_VERSION,
                         .hostname = server.context_.hostname(),
                         .account = {},
                         .roles = {},
-                        .prompt = server.context_.prompt(),
+                        .prompt = prompt(),
                         .ticket = {},
-                        .session = {}};
+                        .session = {},
+                        .connect_message = *server.context_.doors.connect_message,
+                        .login_message = *server.context_.doors.login_message,
+                        .login_message_acceptance =
+                            *server.context_.doors.login_message_acceptance == Switch::enabled};
         if (const auto session = server.context_.sessions.find(session_id)) {
             hello_out.account = session->account;
             hello_out.ticket = session->ticket;
@@ -302,10 +319,33 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         Connection& opened = server.adopt(UniqueFd(ends[0]));
         opened.is_session = true;
         opened.bind_new(caller.account, caller.source, request.type);
-        answer(encode_reply(request.id), std::move(theirs));
+        answer(encode_reply(request.id, opened.current_hello()), std::move(theirs));
+    }
+
+    /// A door says that somebody is there: one's own sessions only.
+    void note_activity(const Request& request, const Caller& caller) {
+        const auto named = std::strtoll(request.session.c_str(), nullptr, 10);
+        const auto session = server.context_.sessions.find(named);
+        if (!session || session->account != caller.account)
+            return answer(encode_fault(request.id, denied("That is not a session of yours.")));
+        server.context_.sessions.touch(named);
+        answer(encode_reply(request.id));
     }
 
     void show(const Request& request) {
+        const auto found = server.context_.tree.find(request.target);
+        if (!found || !found->target->refresh())
+            return show_now(request);
+        found->target->refresh()([weak = weak_from_this(), keep = found->target, request] {
+            const auto self = weak.lock();
+            if (!self)
+                return;
+            self->show_now(request);
+            self->serve_next();
+        });
+    }
+
+    void show_now(const Request& request) {
         const auto view = view_of(server.context_.tree, request.target, request.depth);
         if (!view)
             return answer(encode_fault(request.id, view.fault()));
@@ -338,6 +378,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     FrameReader reader{longest_request};
     Loop::Handle login_timer;
     std::int64_t session_id = 0;
+    DoorEvents door;
     std::string session_type = "ssh"; ///< of the session that `authenticate` begins
     std::uint64_t subscription = 0;   ///< to events
     bool is_door = false;             ///< may authenticate people and open sessions for them
@@ -388,13 +429,14 @@ Server::Connection& Server::adopt(UniqueFd fd) {
     return *connection;
 }
 
-Result<UniqueFd> Server::door_descriptor() {
+Result<UniqueFd> Server::door_descriptor(DoorEvents events) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return Fault{FaultKind::internal, "Too many open files."};
     UniqueFd theirs(ends[1]);
     Connection& connection = adopt(UniqueFd(ends[0]));
     connection.is_door = true;
+    connection.door = std::move(events);
     connection.login_timer =
         context_.loop.after(door_limit, [this, id = connection.id] { drop(id); });
     return theirs;
@@ -409,6 +451,8 @@ void Server::drop(std::uint64_t id) {
     connection->stream.reset();
     connection->login_timer.reset();
     connection->unbind();
+    if (connection->door.closed)
+        connection->door.closed();
 }
 
 } // namespace lom::control

@@ -1,6 +1,9 @@
 #include "sp/service/managed_host.h"
 
+#include "kvms/screen/keys.h"
+
 #include <algorithm>
+#include <ctime>
 
 namespace lom {
 
@@ -26,8 +29,8 @@ const char* severity_text(vmm::Severity severity) {
     return "info";
 }
 
-/// A private key is set in one line, its newlines written as \n.
-[[maybe_unused]] std::string key_text(const std::string& one_line) {
+/// A text of several lines is set in one, its newlines written as \n.
+std::string with_newlines(const std::string& one_line) {
     std::string text;
     for (std::size_t i = 0; i < one_line.size(); ++i) {
         const bool newline = one_line.compare(i, 2, "\\n") == 0;
@@ -45,6 +48,23 @@ kvms::DrivePaths drive_paths(const Paths& paths, const std::string& name) {
             .known_hosts = paths.state_dir + "/known_hosts"};
 }
 
+kvms::ScreenPaths screen_paths(const Paths& paths, const std::string& name) {
+    return {.programs = paths.programs,
+            .control = paths.host_run(name) + "/screen.sock",
+            .record = paths.host_state(name) + "/screen.json",
+            .log = paths.host_state(name) + "/screen.log",
+            .display = paths.host_run(name) + "/qemu/vnc.sock"};
+}
+
+std::string time_now() {
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    localtime_r(&now, &parts);
+    char text[32] = "";
+    std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
+    return text;
+}
+
 } // namespace
 
 HostSettings::HostSettings(Settings& store, const std::string& prefix)
@@ -56,12 +76,16 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       escapechars(store, prefix + "console/escapechars", "#."),
       line_count(store, prefix + "console/line_count", 0),
       start_from(store, prefix + "console/start_from", HistoryStart::end),
+      kvms_state(store, prefix + "kvms/servicestate", Switch::enabled),
+      clipboard_typing(store, prefix + "kvms/clipboard_typing", Switch::disabled),
+      keyboard_layout(store, prefix + "kvms/keyboard_layout", "us"),
       sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
                          const std::string& name)
     : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
-      drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }) {}
+      drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
+      screen_(loop, screen_paths(paths, name), name, [] {}) {}
 
 Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
                                                        Settings& store, Log& events,
@@ -103,6 +127,8 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
     if (!host)
         return host.fault();
     host_ = std::move(*host);
+    apply_keyboard();
+    screen_.open();
     on_host_changed();
     follow_drive();
     return {};
@@ -110,13 +136,36 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
 
 void ManagedHost::on_host_changed() {
     tell(Part::host);
+    if (!host_)
+        return;
+    console_->divert_input(host_->at_ok_prompt());
+    show_on_screen();
+}
+
+void ManagedHost::show_on_screen() {
     if (host_)
-        console_->divert_input(host_->at_ok_prompt());
+        screen_.follow_host(host_->power_state() == vmm::PowerState::on,
+                            vmm::host_status_text(host_->status()), last_event_);
 }
 
 void ManagedHost::log_event(const vmm::HostEvent& event) {
+    screen_.keep_last();
+    last_event_ = time_now() + "  " + event.text;
+    show_on_screen();
     events_.append("Host", event.severity == vmm::Severity::info ? "Log" : "Fault",
                    severity_text(event.severity), event.text);
+}
+
+// -- the screen's keyboard
+
+void ManagedHost::apply_keyboard() {
+    auto layout = kvms::load_layout(*settings_.keyboard_layout);
+    screen_.use_keyboard(layout ? std::move(*layout) : kvms::Layout(),
+                         *settings_.clipboard_typing == Switch::enabled);
+}
+
+Result<void> ManagedHost::type_text(const std::string& text) {
+    return screen_.type(with_newlines(text));
 }
 
 // -- the remote image
@@ -126,7 +175,7 @@ void ManagedHost::follow_drive() {
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
         return drive_.open(*settings_.server_uri,
                            {*settings_.image_username, *settings_.image_password,
-                            key_text(*settings_.image_ssh_key)});
+                            with_newlines(*settings_.image_ssh_key)});
     // The host lets go of the image first; lom-media then fails what it may still read.
     eject_image();
     if (drive_.wanted())

@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "kvms/console/console.h"
 #include "kvms/drive/drive.h"
+#include "kvms/screen/screen.h"
 #include "sp/state/log.h"
 #include "sp/tree/settings.h"
 #include "vmm/host.h"
@@ -50,6 +51,9 @@ struct HostSettings {
     Setting<std::string> escapechars;
     Setting<std::int64_t> line_count;
     Setting<HistoryStart> start_from;
+    Setting<Switch> kvms_state;
+    Setting<Switch> clipboard_typing;
+    Setting<std::string> keyboard_layout;
     Setting<Switch> sharing; ///< of the console
 };
 
@@ -67,7 +71,15 @@ class ManagedHost {
 
     vmm::Host& host() { return *host_; }
     kvms::Console& console() { return *console_; }
+    kvms::Screen& screen() { return screen_; }
     HostSettings& settings() { return settings_; }
+
+    // -- the screen's keyboard
+
+    /// Follows keyboard_layout and clipboard_typing.
+    void apply_keyboard();
+    /// `\\n` in the text is Enter.
+    Result<void> type_text(const std::string& text);
 
     // -- the remote image
 
@@ -94,6 +106,7 @@ class ManagedHost {
     void follow_drive();
     void on_drive_changed();
     void on_host_changed();
+    void show_on_screen();
     void insert_image();
     void eject_image();
     void log_event(const vmm::HostEvent& event);
@@ -108,11 +121,13 @@ class ManagedHost {
     Log& events_;
     HostSettings settings_;
     kvms::Drive drive_;
+    kvms::Screen screen_;
     std::unique_ptr<kvms::Console> console_;
     std::unique_ptr<vmm::Host> host_;
     bool inserted_ = false; ///< the host was told to have the image in its drive
     std::string medium_problem_;
     std::string last_status_;
+    std::string last_event_; ///< with its time, for who looks at a host that is off
     Loop::Handle soon_;
     struct Waiter {
         std::function<void()> done;

@@ -121,6 +121,18 @@ void Sessions::end(std::int64_t id) {
         listener(id);
 }
 
+void Sessions::touch(std::int64_t id) {
+    if (const auto found = sessions_.find(id); found != sessions_.end())
+        found->second.last_active = std::chrono::steady_clock::now();
+}
+
+void Sessions::end_idle(std::chrono::milliseconds limit) {
+    const auto oldest = std::chrono::steady_clock::now() - limit;
+    for (const Session& session : list())
+        if (session.type == "shell" && session.last_active < oldest)
+            end(session.id);
+}
+
 void Sessions::on_end(std::function<void(std::int64_t)> listener) {
     listeners_.push_back(std::move(listener));
 }

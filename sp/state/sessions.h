@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "sp/state/database.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,6 +24,7 @@ struct Session {
     std::string type; ///< ssh (a connection), shell, exec, local
     std::int64_t started = 0;
     int holders = 0; ///< control connections; 0: waiting to be resumed
+    std::chrono::steady_clock::time_point last_active = std::chrono::steady_clock::now();
 };
 
 class Sessions {
@@ -39,6 +41,9 @@ class Sessions {
     /// Ends it when nobody holds it any more; one of type web waits for its door to come back.
     void release(std::int64_t id);
     void end(std::int64_t id);
+    void touch(std::int64_t id); ///< somebody is there
+    /// Ends shells in which nothing happened for that long; a web door ends its own.
+    void end_idle(std::chrono::milliseconds limit);
     void end_all_of(const std::string& account);
     /// Calls `listener` with the id of each session that ended, whoever ended it.
     void on_end(std::function<void(std::int64_t)> listener);

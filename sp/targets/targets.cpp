@@ -7,6 +7,7 @@ Target::Ptr build_root(const TargetContext& context) {
     auto host = host_target(context);
     auto console = console_target(context);
     host->child(console);
+    host->child(screen_target(context));
     auto sp = sp_target(context, console);
     root->child(host);
     root->child(sp);

@@ -6,6 +6,7 @@
 #include "sp/service/web_door.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
+#include "sp/state/door_settings.h"
 #include "sp/state/log.h"
 #include "sp/state/sessions.h"
 #include "sp/tree/tree.h"
@@ -28,12 +29,16 @@ struct SpSettings {
     std::string current_hostname() const; ///< the machine's name unless one is set
 };
 
+class SshDoor;
+
 /// What the branches work on; everything here outlives the tree.
 struct TargetContext {
     Loop& loop;
     SpSettings& sp;
     Accounts& accounts;
     Sessions& sessions;
+    DoorSettings& doors;
+    SshDoor& ssh;
     Log& events;
     Log& audit;
     ManagedHost& host;
@@ -49,12 +54,18 @@ Target::Ptr build_root(const TargetContext& context);
 Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console);
 Target::Ptr users_target(const TargetContext& context);
 Target::Ptr sessions_target(const TargetContext& context);
+Target::Ptr cli_target(const TargetContext& context);
+Target::Ptr preferences_target(const TargetContext& context);
+Target::Ptr services_ssh_target(const TargetContext& context);
 Target::Ptr network_target(const TargetContext& context);
 Target::Ptr logs_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr console_target(const TargetContext& context);
+Target::Ptr screen_target(const TargetContext& context);
+/// What /SP/services/kvms says about screens.
+void add_kvms_properties(Target& target, const TargetContext& context);
 Target::Ptr system_target(const TargetContext& context);
 Target::Ptr legacy_system_target(const TargetContext& context);
 /// start, stop and reset of the host, for /System and /SYS.

@@ -34,6 +34,11 @@ Target& Target::table(std::function<LogTable()> table) {
     return *this;
 }
 
+Target& Target::refresh(Refresh refresh) {
+    refresh_ = std::move(refresh);
+    return *this;
+}
+
 Target& Target::text(std::function<Result<std::string>()> text) {
     text_ = std::move(text);
     return *this;

@@ -185,6 +185,10 @@ class Target {
     /// Shown instead of the sections.
     Target& table(std::function<LogTable()> table);
     Target& text(std::function<Result<std::string>()> text);
+    /// Brings what the target shows up to date before it is shown (not in a walk over all targets);
+    /// `ready` comes once, soon.
+    using Refresh = std::function<void(std::function<void()> ready)>;
+    Target& refresh(Refresh refresh);
 
     // -- reading the declaration
 
@@ -197,6 +201,7 @@ class Target {
     std::vector<std::pair<std::string, Ptr>> children() const;
     const std::function<LogTable()>& table() const { return table_; }
     const std::function<Result<std::string>()>& text() const { return text_; }
+    const Refresh& refresh() const { return refresh_; }
     /// What `Commands:` lists, alphabetical.
     std::vector<std::string> commands() const;
 
@@ -209,6 +214,7 @@ class Target {
     std::function<std::vector<Ptr>()> dynamic_;
     std::function<LogTable()> table_;
     std::function<Result<std::string>()> text_;
+    Refresh refresh_;
 };
 
 } // namespace lom

@@ -62,7 +62,10 @@ parse_properties(const Verb& verb, const std::vector<std::pair<std::string, std:
 std::string display_text(const Property& property) {
     if (!property.readable)
         return "(Cannot show property)";
-    const Value value = property.get();
+    return display_text(property, property.get());
+}
+
+std::string display_text(const Property& property, const Value& value) {
     if (std::holds_alternative<std::monostate>(value))
         return "(none)";
     const std::string text = property.type->print(value);

@@ -31,6 +31,7 @@ struct AuditRecord {
 
 /// How a property's value stands in `show`: (none), *****, (Cannot show property), or the text.
 std::string display_text(const Property& property);
+std::string display_text(const Property& property, const Value& value); ///< of a readable one
 /// A role that the caller needs one of, checked; the fault names it.
 Result<void> require_role(const Caller& caller, Roles needed);
 

@@ -1,0 +1,202 @@
+// /HOST/screen: the host's screen, keyboard and mouse; its service below /SP/services/kvms.
+#include "kvms/screen/keys.h"
+#include "sp/targets/targets.h"
+
+#include <algorithm>
+
+namespace lom {
+
+enum class ScreenAccess { view, control };
+template <>
+struct Names<ScreenAccess> {
+    static constexpr const char* all[] = {"view", "control"};
+};
+
+namespace {
+
+/// What was read last; refreshed before each show.
+struct ScreenReading {
+    Result<kvms::ScreenText> text = Fault{FaultKind::unavailable, "The screen was not read yet."};
+};
+
+std::string size_of(int width, int height) {
+    return std::to_string(width) + " x " + std::to_string(height);
+}
+
+Result<std::string> words_of(const ScreenReading& reading, bool last) {
+    if (!reading.text)
+        return reading.text.fault();
+    const kvms::ScreenText& screen = *reading.text;
+    if (!last && !screen.live)
+        return std::string("The host is off. Its last screen: show /HOST/screen/last\n");
+    if (screen.columns == 0)
+        return "The screen is in graphics mode, " + size_of(screen.width, screen.height) +
+               "; it has no text that can be read.\n";
+    return screen.text;
+}
+
+Target& reads_screen(Target& target, ManagedHost& host, bool last) {
+    const auto reading = std::make_shared<ScreenReading>();
+    target.refresh([&host, reading, last](std::function<void()> ready) {
+        host.screen().read_text(last,
+                                [reading, ready = std::move(ready)](Result<kvms::ScreenText> text) {
+                                    reading->text = std::move(text);
+                                    ready();
+                                });
+    });
+    return target.text([reading, last] { return words_of(*reading, last); });
+}
+
+bool wants_view(const VerbCall& call) {
+    for (const auto& [name, value] : call.properties)
+        if (name == "access")
+            return Codec<ScreenAccess>::unwrap(value) == ScreenAccess::view;
+    return false;
+}
+
+bool asks_for_control(const VerbCall& call) {
+    return !call.properties.empty() && !wants_view(call);
+}
+
+void start_screen(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
+    const bool may_write = call.caller.roles.intersects(Role::console);
+    if (!may_write && (asks_for_control(call) || call.force))
+        return done(Fault{FaultKind::denied,
+                          "The role c (console) is needed for the host's keyboard and mouse; "
+                          "without access=control the screen is shown only."});
+    if (*host.settings().kvms_state == Switch::disabled)
+        return done(Fault{FaultKind::wrong_state,
+                          "Remote screens are switched off; see servicestate of "
+                          "/SP/services/kvms."});
+    auto fd =
+        host.screen().connect_viewer({.who = call.caller.account + " (" + call.caller.source + ")",
+                                      .session = call.caller.session,
+                                      .may_write = may_write && !wants_view(call),
+                                      .force = call.force});
+    if (!fd)
+        return done(fd.fault());
+    VerbOutcome outcome;
+    outcome.message = "The screen needs a viewer: forward a port with "
+                      "ssh -L 5900:kvm:5900, then point a VNC viewer at localhost:5900.";
+    outcome.stream = "screen";
+    outcome.fd = std::move(*fd);
+    done(std::move(outcome));
+}
+
+Verb start_verb(ManagedHost& host) {
+    Verb verb{.name = "start",
+              .doc = "Opens the screen for a VNC viewer; -force takes keyboard and mouse from who "
+                     "has them. access=view: to look only.",
+              .role = Role::console | Role::read_only,
+              .asks = false,
+              .run = [&host](const VerbCall& call, const std::string&, const Verb::Done& done) {
+                  start_screen(host, call, done);
+              }};
+    verb.takes.push_back(Target::property_of<ScreenAccess>(
+        {.name = "access", .doc = "control (the default where the account may), or view."}));
+    return verb;
+}
+
+std::vector<std::string> viewer_names(ManagedHost& host) {
+    std::vector<std::string> names;
+    for (const auto& viewer : host.screen().status().viewers)
+        names.push_back(viewer.who + (viewer.writer      ? " writes"
+                                      : viewer.may_write ? " may write"
+                                                         : " looks"));
+    return names;
+}
+
+std::string writer_name(ManagedHost& host) {
+    for (const auto& viewer : host.screen().status().viewers)
+        if (viewer.writer)
+            return viewer.who;
+    return {};
+}
+
+Result<SetOutcome> outcome(const Result<void>& done, const char* message) {
+    return done ? Result<SetOutcome>(SetOutcome{message}) : done.fault();
+}
+
+void add_input(Target& target, ManagedHost& host) {
+    target.managed<std::string>(
+        {.name = "send_keys",
+         .doc = "Set to press keys: ctrl-alt-delete, f2, 'down down enter', alt-sysrq-b.",
+         .write = Role::console,
+         .set = [&host](const Caller&, const std::string& names, const Property::Done& done) {
+             const auto strokes = kvms::strokes_of(names);
+             done(strokes ? outcome(host.screen().press(*strokes), "Keys sent") : strokes.fault());
+         }});
+    target.managed<std::string>(
+        {.name = "type_text",
+         .doc = "Set to type a text with keyboard_layout of /SP/services/kvms; \\n is Enter.",
+         .write = Role::console,
+         .set = [&host](const Caller&, const std::string& text, const Property::Done& done) {
+             done(outcome(host.type_text(text), "Text is being typed"));
+         }});
+}
+
+Target::Ptr last_target(ManagedHost& host) {
+    auto target = Target::make(
+        "last", "The screen as it was before the last reset, panic or power-off of the host.");
+    reads_screen(*target, host, true);
+    return target;
+}
+
+} // namespace
+
+Target::Ptr screen_target(const TargetContext& context) {
+    ManagedHost& host = context.host;
+    auto target = Target::make("screen", "The host's screen, keyboard and mouse.");
+    target->shows<std::string>(
+        "resolution", "Width and height in dots; empty: the host is off.", [&host] {
+            const auto& status = host.screen().status();
+            return status.connected ? size_of(status.width, status.height) : std::string();
+        });
+    target->shows<std::vector<std::string>>("viewers", "Who looks at the screen.",
+                                            [&host] { return viewer_names(host); });
+    target->shows<std::string>("writer", "Who has keyboard and mouse.",
+                               [&host] { return writer_name(host); });
+    add_input(*target, host);
+    reads_screen(*target, host, false);
+    target->verb(start_verb(host));
+    target->verb({.name = "stop",
+                  .doc = "Ends everybody's connection to the screen.",
+                  .role = Role::console,
+                  .run = [&host](const VerbCall&, const std::string& path, const Verb::Done& done) {
+                      host.screen().drop_viewers();
+                      done(VerbOutcome{.message = "Stopping " + path});
+                  }});
+    target->child(last_target(host));
+    return target;
+}
+
+void add_kvms_properties(Target& target, const TargetContext& context) {
+    ManagedHost& host = context.host;
+    HostSettings& settings = host.settings();
+    target.persistent<Switch>(settings.clipboard_typing,
+                              {.name = "clipboard_typing",
+                               .doc = "enabled: what the writer of a screen copies on the own "
+                                      "machine is typed on the host.",
+                               .write = Role::admin,
+                               .changed = [&host] { host.apply_keyboard(); }});
+    target.persistent<std::string>(
+        settings.keyboard_layout,
+        {.name = "keyboard_layout",
+         .doc = "Layout that the host expects when texts are typed: us, gb, de, fr, ...",
+         .write = Role::admin,
+         .check = [](const std::string& name) -> Result<void> {
+             const auto layout = kvms::load_layout(name);
+             return layout ? Result<void>() : layout.fault();
+         },
+         .changed = [&host] { host.apply_keyboard(); }});
+    target.persistent<Switch>(settings.kvms_state,
+                              {.name = "servicestate",
+                               .doc = "disabled: nobody sees the host's screen.",
+                               .write = Role::admin,
+                               .changed = [&host] {
+                                   if (*host.settings().kvms_state == Switch::disabled)
+                                       host.screen().drop_viewers();
+                               }});
+}
+
+} // namespace lom
