@@ -180,6 +180,8 @@ Loop::Handle Loop::on_signal(int signal, std::function<void(int)> callback) {
     return registration;
 }
 
+boost::asio::io_context& Loop::context() { return impl_->context; }
+
 void Loop::in_pool(std::function<void()> work, std::function<void()> done) {
     if (!impl_->pool)
         impl_->pool.emplace(2);

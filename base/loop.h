@@ -9,6 +9,10 @@
 #include <functional>
 #include <memory>
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace lom {
 
 class Loop {
@@ -43,6 +47,8 @@ class Loop {
     [[nodiscard]] Handle on_signal(int signal, std::function<void(int)> callback);
     /// Runs `work` on a small thread pool (hashing, name resolution), then `done` on the loop.
     void in_pool(std::function<void()> work, std::function<void()> done);
+    /// What runs underneath, for rooms whose .cpp files use Asio themselves (web).
+    boost::asio::io_context& context();
 
   private:
     struct Impl;

@@ -194,7 +194,15 @@ struct InteractiveTerminal::Impl {
         rows_used = 0;
     }
 
+    void write_through(std::string_view text) {
+        if (!quit_output && (!write_all(terminal_out, text, &Input::interrupt_pending) ||
+                             Input::take_interrupt()))
+            quit_output = true;
+    }
+
     void write_paused(std::string_view text) {
+        if (!pauses) // not line by line: long outputs would cost a system call for each
+            return write_through(text);
         while (!text.empty() && !quit_output) {
             const std::size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
             const std::string_view line = text.substr(0, end);

@@ -7,6 +7,7 @@
 #include "shell/output.h"
 #include "shell/piped.h"
 #include "shell/remote_tree.h"
+#include "shell/text.h"
 
 #include <CLI/CLI.hpp>
 
@@ -34,8 +35,22 @@ std::string banner(const control::Hello& hello) {
     return out;
 }
 
+/// The message that administrators set for those who log in; false: not accepted.
+bool show_login_message(InteractiveTerminal& terminal, const control::Hello& hello) {
+    const std::string message = message_text(hello.login_message, "\n");
+    if (message.empty())
+        return true;
+    (void)write_all(STDOUT_FILENO, message + "\n");
+    if (!hello.login_message_acceptance)
+        return true;
+    const auto answer = terminal.ask("Do you accept this (y/n)? ");
+    return answer && (*answer == "y" || *answer == "Y" || same_name(*answer, "yes"));
+}
+
 int converse(Interpreter& interpreter, InteractiveTerminal& terminal, const RemoteTree& tree) {
     (void)write_all(STDOUT_FILENO, banner(tree.hello()));
+    if (!show_login_message(terminal, tree.hello()))
+        return status::done;
     std::string line;
     for (;;) {
         const auto read = terminal.read_command(line);

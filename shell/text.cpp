@@ -169,6 +169,21 @@ std::string json_string(std::string_view text) {
     return result + "\"";
 }
 
+std::string message_text(std::string_view message, std::string_view line_end) {
+    std::string text;
+    for (std::size_t i = 0; i < message.size(); ++i) {
+        const std::string_view rest = message.substr(i);
+        const std::size_t typed = rest.starts_with("\\r\\n") ? 4 : rest.starts_with("\\n") ? 2 : 0;
+        if (typed == 0) {
+            text += message[i];
+            continue;
+        }
+        text += line_end;
+        i += typed - 1;
+    }
+    return text.empty() ? text : text.append(line_end);
+}
+
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
     constexpr std::size_t longest_worth_comparing = 64;
     if (word.empty() || word.size() > longest_worth_comparing)

@@ -26,6 +26,9 @@ std::vector<std::string> folded(std::string_view text, std::size_t width);
 /// `"..."` with JSON's escapes; broken UTF-8 becomes U+FFFD.
 std::string json_string(std::string_view text);
 
+/// A banner as administrators typed it: its `\n` and `\r\n` become line ends, and one ends it.
+std::string message_text(std::string_view message, std::string_view line_end);
+
 /// The candidate that `word` was most likely meant to be; empty: none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 

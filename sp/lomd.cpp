@@ -1,7 +1,9 @@
 // lomd: the service processor's daemon, on one page. Flags and the configuration file, then the
 // loop. Everything that is configured at run time lives in the tree.
 #include "base/loop.h"
+#include "sp/manual.h"
 #include "sp/preflight.h"
+#include "sp/service_manager.h"
 #include "sp/service_processor.h"
 
 #include <CLI/CLI.hpp>
@@ -13,6 +15,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include <unistd.h>
@@ -28,14 +31,18 @@ struct Flags {
     std::string initial_password_file;
     bool foreground = false;
     bool check = false;
+    bool targets_manual = false;
 };
 
-/// The folder that holds lom, lom-ssh and lom-media: ours.
+/// The folder that holds lom, lom-ssh and lom-media: ours in a build folder; installed, lomd stands
+/// in sbin and they in libexec, wherever the whole was moved.
 std::string programs_folder() {
     char path[PATH_MAX] = "";
     const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
     const std::string self(path, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
-    return self.substr(0, self.rfind('/'));
+    const std::string here = self.substr(0, self.rfind('/'));
+    const bool built = access((here + "/lom-ssh").c_str(), F_OK) == 0;
+    return built ? here : here + "/" LOM_LIBEXEC_FROM_SBIN;
 }
 
 std::string absolute(const std::string& path) {
@@ -62,6 +69,46 @@ void allow_many_descriptors() {
     std::_Exit(4);
 }
 
+// A journal keeps what it is told, and a password does not belong there.
+void announce_password(const std::string& password) {
+    if (lom::service_manager::present())
+        std::cout << "The first account is root. Give it a password on this machine: "
+                     "lom set /SP/users/root password\n"
+                  << std::flush;
+    else
+        std::cout << "The first account is root, its password " << password
+                  << "\nIt is shown only now. Change it: set /SP/users/root password\n"
+                  << std::flush;
+}
+
+/// The manual page of the targets, from a service processor of its own that nobody can reach.
+int print_targets_manual() {
+    std::string folder =
+        (std::filesystem::temp_directory_path() / "openlom-manual-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) {
+        std::cerr << "lomd: no folder can be made at " << folder << "; see TMPDIR.\n";
+        return 4;
+    }
+    std::string failed;
+    {
+        lom::Loop loop;
+        const auto service = lom::ServiceProcessor::start(
+            loop, {.paths = {folder + "/state", folder + "/run", programs_folder()},
+                   .announce_password = [](const std::string&) {},
+                   .restart = [] {},
+                   .doors = false});
+        if (service)
+            std::cout << lom::targets_manual((*service)->tree()) << std::flush;
+        else
+            failed = service.fault().message;
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+    if (!failed.empty())
+        std::cerr << "lomd: " << failed << "\n";
+    return failed.empty() ? 0 : 4;
+}
+
 int run(const Flags& flags, char** argv) {
     lom::Loop loop;
     bool again = false;
@@ -71,35 +118,35 @@ int run(const Flags& flags, char** argv) {
     lom::Loop::Handle restart_soon;
 
     auto service = lom::ServiceProcessor::start(
-        loop,
-        {.paths = {absolute(flags.state_dir), absolute(flags.run_dir), programs_folder()},
-         .listen = flags.listen,
-         .ssh_port = flags.ssh_port,
-         .initial_password_file = flags.initial_password_file,
-         .announce_password =
-             [](const std::string& password) {
-                 std::cout << "The first account is root, its password " << password
-                           << "\nIt is shown only now. Change it: set /SP/users/root password\n"
-                           << std::flush;
-             },
-         .restart =
-             [&] {
-                 // Late enough for the answer to reach whoever asked.
-                 restart_soon = loop.after(std::chrono::milliseconds(200), [&] {
-                     again = true;
-                     loop.stop();
-                 });
-             }});
+        loop, {.paths = {absolute(flags.state_dir), absolute(flags.run_dir), programs_folder()},
+               .listen = flags.listen,
+               .ssh_port = flags.ssh_port,
+               .https_port = flags.https_port,
+               .initial_password_file = flags.initial_password_file,
+               .announce_password = announce_password,
+               .restart = [&] {
+                   // Late enough for the answer to reach whoever asked.
+                   restart_soon = loop.after(std::chrono::milliseconds(200), [&] {
+                       again = true;
+                       loop.stop();
+                   });
+               }});
     if (!service) {
         std::cerr << "lomd: " << service.fault().message << "\n";
         return 4;
     }
     std::cout << "lomd " LOM_VERSION ": ssh on " << flags.listen << " port "
-              << (*service)->ssh_port() << "\n"
-              << std::flush;
+              << (*service)->ssh_port();
+    if ((*service)->https_port() != 0)
+        std::cout << ", https on port " << (*service)->https_port();
+    std::cout << "\n" << std::flush;
     if (!flags.foreground && daemon(0, 0) < 0)
         return 4;
+    lom::service_manager::ready("ssh on " + flags.listen + " port " +
+                                std::to_string((*service)->ssh_port()));
     loop.run();
+    if (!again)
+        lom::service_manager::stopping();
     service->reset();
     if (again)
         start_again(argv);
@@ -118,16 +165,19 @@ int main(int argc, char** argv) {
     app.add_option("--run-dir", flags.run_dir, "Sockets and ports.json")->capture_default_str();
     app.add_option("--listen", flags.listen, "IP address to listen on")->capture_default_str();
     app.add_option("--ssh-port", flags.ssh_port, "0: any free port")->capture_default_str();
-    app.add_option("--https-port", flags.https_port,
-                   "Kept for the web door, which is not there yet")
-        ->capture_default_str();
+    app.add_option("--https-port", flags.https_port, "0: any free port")->capture_default_str();
     app.add_option("--initial-password-file", flags.initial_password_file,
                    "First password of root; else one is made and printed once");
     app.add_flag("--foreground", flags.foreground, "Stay on the terminal");
     app.add_flag("--check", flags.check, "Say what this machine offers and lacks, and exit");
+    app.add_flag("--targets-manual", flags.targets_manual, "Print openlom-targets(7), and exit")
+        ->group("")
+        ->configurable(false);
     CLI11_PARSE(app, argc, argv);
     std::signal(SIGPIPE, SIG_IGN);
     umask(0022);
+    if (flags.targets_manual)
+        return print_targets_manual();
     if (flags.check)
         return lom::preflight({absolute(flags.state_dir), flags.listen, flags.ssh_port}, std::cout)
                    ? 0

@@ -1,8 +1,10 @@
 #include "sp/service_processor.h"
 
 #include "base/files.h"
+#include "sp/control/events.h"
 #include "sp/control/server.h"
 #include "sp/service/ssh_door.h"
+#include "sp/service/web_door.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
 #include "sp/state/log.h"
@@ -67,13 +69,27 @@ bool others_can_enter(const std::string& path) {
     return true;
 }
 
-/// The port that an earlier lomd chose, so that `--ssh-port 0` keeps it over restarts.
-std::uint16_t port_of_last_run(const std::string& path) {
+/// The port that an earlier lomd chose for a door, so that port 0 keeps it over restarts.
+std::uint16_t port_of_last_run(const std::string& path, const std::string& door) {
     const auto text = read_file(path);
-    const std::size_t at = text ? text->find("\"ssh\":") : std::string::npos;
+    const std::string key = "\"" + door + "\":";
+    const std::size_t at = text ? text->find(key) : std::string::npos;
     if (at == std::string::npos)
         return 0;
-    return static_cast<std::uint16_t>(std::clamp(std::atoi(text->c_str() + at + 6), 0, 65535));
+    return static_cast<std::uint16_t>(
+        std::clamp(std::atoi(text->c_str() + at + key.size()), 0, 65535));
+}
+
+std::vector<std::string> targets_of(ManagedHost::Part part) {
+    switch (part) {
+    case ManagedHost::Part::host:
+        return {"/HOST", "/SYS", "/System"};
+    case ManagedHost::Part::drive:
+        return {"/SP/services/kvms/host_storage_device"};
+    case ManagedHost::Part::console:
+        return {"/HOST/console"};
+    }
+    return {};
 }
 
 } // namespace
@@ -115,6 +131,7 @@ struct ServiceProcessor::Impl {
         accounts.emplace(loop, *database);
         sessions.emplace(loop, *database, resume_grace);
         settings.emplace(*database);
+        doors.emplace(*database);
         return {};
     }
 
@@ -182,25 +199,83 @@ struct ServiceProcessor::Impl {
     }
 
     Result<void> open_doors() {
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *events, *audit, *host,
-                                 acceleration_reason, options.listen, options.restart}),
+        ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
+        web.emplace(loop, options.paths, *database, *events);
+        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
+                                 *audit, *host, *web, acceleration_reason, options.listen,
+                                 options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
+        if (!options.doors)
+            return {};
+        follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
-            [] { return std::string("-> "); },
+            *doors,
             [this](const Caller& caller, const Accounts::Verdict& verdict) {
                 audit_login(caller, verdict);
-            }});
+            },
+            changes, [this](const std::string& ticket) { return web->is_ticket(ticket); }});
         if (const auto listening = server->listen(options.paths.run_dir + "/control.sock");
             !listening)
             return listening.fault();
-        const std::string ports = options.paths.run_dir + "/ports.json";
-        ssh.emplace(loop, options.paths, *server);
-        if (const auto listening =
-                ssh->listen(options.listen, options.ssh_port, port_of_last_run(ports));
-            !listening)
+        if (const auto listening = open_ssh(); !listening)
             return listening.fault();
-        return write_file_durably(ports, "{\"ssh\":" + std::to_string(ssh->port()) + "}\n", 0644);
+        if (const auto opened =
+                web->open({options.listen, options.https_port,
+                           port_of_last_run(ports_path(), "https"), settings->current_hostname()});
+            !opened)
+            return opened.fault();
+        idle_watch = loop.every(5s, [this] { end_idle_sessions(); });
+        return write_ports();
+    }
+
+    /// On the port that was set in the tree, else on that of the flags.
+    Result<void> open_ssh() {
+        const bool enabled = *doors->ssh_state == Switch::enabled;
+        const auto chosen = static_cast<std::uint16_t>(*doors->ssh_port);
+        if (chosen != 0) {
+            const auto opened = ssh->listen(*server, options.listen, chosen, 0, enabled);
+            if (opened)
+                return {};
+            events->append("System", "Log", "major",
+                           opened.fault().message + " SSH listens on another port.");
+        }
+        return ssh->listen(*server, options.listen, options.ssh_port,
+                           port_of_last_run(ports_path(), "ssh"), enabled);
+    }
+
+    std::string ports_path() const { return options.paths.run_dir + "/ports.json"; }
+    Result<void> write_ports() {
+        const std::string https =
+            web->port() == 0 ? "" : ",\"https\":" + std::to_string(web->port());
+        return write_file_durably(ports_path(),
+                                  "{\"ssh\":" + std::to_string(ssh->port()) + https + "}\n", 0644);
+    }
+
+    void end_idle_sessions() {
+        constexpr auto grace = 10s; // doors tell of activity no more often than that
+        if (*doors->cli_timeout > 0)
+            sessions->end_idle(std::chrono::minutes(*doors->cli_timeout) + grace);
+    }
+
+    /// Whoever asked for events hears of all that `show` would print differently.
+    void follow_changes() {
+        host->on_change([this](ManagedHost::Part part) {
+            for (const std::string& target : targets_of(part))
+                changes.target_changed(target);
+        });
+        const auto follow = [this](Log& log, const std::string& book) {
+            log.on_append([this, book](const LogEntry& entry) {
+                changes.publish({.kind = book + "_log",
+                                 .target = "/SP/logs/" + book,
+                                 .text = entry.text,
+                                 .severity = entry.severity,
+                                 .id = entry.id});
+            });
+        };
+        follow(*events, "event");
+        follow(*audit, "audit");
+        sessions->on_end([this](std::int64_t) { changes.target_changed("/SP/sessions"); });
     }
 
     /// Somebody who guesses all day must not push everything else out of the log.
@@ -221,6 +296,15 @@ struct ServiceProcessor::Impl {
     }
 
     void write_audit(const AuditRecord& record) {
+        if (record.done && !record.property.empty())
+            changes.publish({.kind = "property",
+                             .target = record.target,
+                             .property = record.property,
+                             .text = record.text});
+        else if (record.done && !record.target.empty())
+            changes.target_changed(record.target);
+        if (record.deed == "login")
+            changes.target_changed("/SP/sessions");
         audit->append("Audit", "Log", record.done ? "info" : "minor",
                       record.caller.account + " from " + record.caller.source + ": " + record.deed +
                           (record.done ? "" : ": refused: " + record.reason));
@@ -228,6 +312,7 @@ struct ServiceProcessor::Impl {
 
     Loop& loop;
     ServiceOptions options;
+    control::Events changes{loop};
     UniqueFd lock;
     std::unique_ptr<Database> database;
     std::optional<Log> events;
@@ -235,11 +320,14 @@ struct ServiceProcessor::Impl {
     std::optional<Accounts> accounts;
     std::optional<Sessions> sessions;
     std::optional<SpSettings> settings;
+    std::optional<DoorSettings> doors;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
+    std::optional<SshDoor> ssh;
+    std::optional<WebDoor> web;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
-    std::optional<SshDoor> ssh;
+    Loop::Handle idle_watch;
 };
 
 ServiceProcessor::ServiceProcessor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -254,5 +342,7 @@ Result<std::unique_ptr<ServiceProcessor>> ServiceProcessor::start(Loop& loop,
 }
 
 std::uint16_t ServiceProcessor::ssh_port() const { return impl_->ssh->port(); }
+std::uint16_t ServiceProcessor::https_port() const { return impl_->web->port(); }
+const Tree& ServiceProcessor::tree() const { return *impl_->tree; }
 
 } // namespace lom

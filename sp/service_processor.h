@@ -4,6 +4,7 @@
 #include "base/loop.h"
 #include "base/result.h"
 #include "sp/service/managed_host.h"
+#include "sp/tree/tree.h"
 
 #include <cstdint>
 #include <functional>
@@ -16,10 +17,12 @@ struct ServiceOptions {
     Paths paths;
     std::string listen = "127.0.0.1";
     std::uint16_t ssh_port = 2222;
+    std::uint16_t https_port = 8443;
     std::string initial_password_file;
     /// Prints a generated first password; called at most once in the life of a state folder.
     std::function<void(const std::string&)> announce_password;
     std::function<void()> restart; ///< `reset /SP`
+    bool doors = true;             ///< false: nobody gets in (the tree is read from within)
 };
 
 class ServiceProcessor {
@@ -30,6 +33,8 @@ class ServiceProcessor {
     ~ServiceProcessor(); ///< hosts and images run on
 
     std::uint16_t ssh_port() const;
+    std::uint16_t https_port() const; ///< 0: not listening
+    const Tree& tree() const;
 
   private:
     struct Impl;

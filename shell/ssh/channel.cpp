@@ -104,13 +104,15 @@ void Channel::resize(int columns, int rows) {
         ioctl(terminal_.get(), TIOCSWINSZ, &size);
 }
 
-Result<void> Channel::start(const LomPlace& place, UniqueFd control, const std::string& command) {
+Result<void> Channel::start(const LomPlace& place, control::Client::OpenedSession session,
+                            const std::string& command) {
+    session_ = std::move(session.id);
     SpawnOptions options;
     options.argv = {"lom", "--run-dir", ".", "--control-fd", std::to_string(control_fd)};
     if (!command.empty())
         options.argv.insert(options.argv.end(), {"--command", command});
     options.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
-    options.fds = {{control.get(), control_fd}};
+    options.fds = {{session.fd.get(), control_fd}};
     options.program_folder = place.program_folder;
     options.working_folder = place.run_dir;
     std::vector<UniqueFd> theirs;
@@ -227,6 +229,7 @@ void Channel::read_output(Output& output) {
     output.pending.resize(block);
     const ssize_t count = read(output.fd.get(), output.pending.data(), block);
     output.pending.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    active_ = active_ || count > 0;
     // A pty gives EIO once its last user is gone.
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
         output.fd.reset();
@@ -258,6 +261,7 @@ void Channel::take_input() {
         to_lom_.resize(block);
         const int count = ssh_channel_read_nonblocking(channel_, to_lom_.data(), block, 0);
         to_lom_.resize(static_cast<std::size_t>(std::max(count, 0)));
+        active_ = true;
     }
     if (waiting == SSH_EOF || waiting == SSH_ERROR ||
         (waiting == 0 && ssh_channel_is_eof(channel_) != 0))
@@ -317,6 +321,16 @@ void Channel::close() {
     else if (!exit_signal_.empty())
         ssh_channel_request_send_exit_signal(channel_, exit_signal_.c_str(), 0, "", "");
     ssh_channel_close(channel_);
+}
+
+std::optional<std::string> Channel::take_activity() {
+    constexpr auto pause = std::chrono::seconds(10);
+    const auto now = std::chrono::steady_clock::now();
+    if (!active_ || now < next_activity_)
+        return std::nullopt;
+    active_ = false;
+    next_activity_ = now + pause;
+    return session_;
 }
 
 bool Channel::finished() const { return closed_ && (!started() || ended()); }

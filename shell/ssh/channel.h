@@ -6,12 +6,14 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/result.h"
+#include "sp/control/client.h"
 
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>
 
 #include <poll.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,7 +41,8 @@ class Channel {
     void set_terminal(const std::string& type, int columns, int rows);
     void resize(int columns, int rows);
     /// `command` empty: a shell. `control` is the session's connection to lomd.
-    Result<void> start(const LomPlace& place, UniqueFd control, const std::string& command);
+    Result<void> start(const LomPlace& place, control::Client::OpenedSession session,
+                       const std::string& command);
     bool started() const { return process_.pid != 0; }
     /// Tells the client why nothing was started.
     void refuse(const std::string& sentence, int status);
@@ -51,6 +54,8 @@ class Channel {
     void pump(bool may_send);
     /// Both sides are done: it can be destroyed.
     bool finished() const;
+    /// The session's id, if there was input or output since the last time; every 10 s at most.
+    std::optional<std::string> take_activity();
     /// The client broke its window: the connection is to be cut.
     bool overrun() const { return overrun_; }
 
@@ -77,6 +82,9 @@ class Channel {
 
     ssh_channel channel_;
     ssh_channel_callbacks_struct callbacks_{};
+    std::string session_; ///< its id in lomd
+    bool active_ = false;
+    std::chrono::steady_clock::time_point next_activity_;
     bool has_terminal_ = false;
     std::string terminal_type_;
     int columns_ = 80;

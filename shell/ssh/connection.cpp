@@ -3,8 +3,8 @@
 #include "base/base64.h"
 #include "shell/grammar.h"
 #include "shell/interpreter.h"
-#include "shell/ssh/host_key.h"
 #include "shell/ssh/signature_tap.h"
+#include "shell/text.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -59,10 +59,6 @@ constexpr Algorithm algorithms[] = {
     {SSH_BIND_OPTIONS_HMAC_S_C, "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"},
 };
 
-struct BindDeleter {
-    void operator()(ssh_bind bind) const { ssh_bind_free(bind); }
-};
-
 // The kernel finds clients that are gone without a word, and costs nothing while they are quiet.
 void watch_for_dead_clients(int fd) {
     const auto set = [fd](int level, int name, int value) {
@@ -77,6 +73,23 @@ void watch_for_dead_clients(int fd) {
 }
 
 } // namespace
+
+Result<ServerSettings> server_settings(std::vector<SshKey> host_keys) {
+    const Fault broken{FaultKind::internal, "libssh refuses its settings."};
+    ServerSettings bind(ssh_bind_new());
+    const bool no_config_file = false;
+    if (!bind ||
+        ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_PROCESS_CONFIG, &no_config_file) < 0 ||
+        ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_BANNER, "OpenLOM_" LOM_VERSION) < 0)
+        return broken;
+    for (const Algorithm& algorithm : algorithms)
+        if (ssh_bind_options_set(bind.get(), algorithm.option, algorithm.names) < 0)
+            return broken;
+    for (SshKey& key : host_keys)
+        if (ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_IMPORT_KEY, key.release()) < 0)
+            return broken;
+    return bind;
+}
 
 Connection::Connection(Options options, control::Client client)
     : options_(std::move(options)), client_(std::move(client)) {}
@@ -96,29 +109,15 @@ Connection::~Connection() {
 }
 
 Result<void> Connection::prepare() {
-    const Fault broken{FaultKind::internal, "libssh refuses its settings."};
-    auto keys = read_host_keys(options_.host_key);
-    if (!keys)
-        return keys.fault();
-    const std::unique_ptr<ssh_bind_struct, BindDeleter> bind(ssh_bind_new());
     session_ = ssh_new();
     event_ = ssh_event_new();
-    const bool no_config_file = false;
-    if (!bind || !session_ || !event_ ||
-        ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_PROCESS_CONFIG, &no_config_file) < 0 ||
-        ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_BANNER, "OpenLOM_" LOM_VERSION) < 0)
-        return broken;
-    for (const Algorithm& algorithm : algorithms)
-        if (ssh_bind_options_set(bind.get(), algorithm.option, algorithm.names) < 0)
-            return broken;
-    for (SshKey& key : *keys)
-        if (ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_IMPORT_KEY, key.release()) < 0)
-            return broken;
+    if (!session_ || !event_)
+        return Fault{FaultKind::internal, "There is no memory for a session."};
     const int fd = options_.socket.get();
     watch_for_dead_clients(fd);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); // libssh leaves it as it is
-    if (ssh_bind_accept_fd(bind.get(), session_, fd) != SSH_OK)
-        return Fault{FaultKind::internal, ssh_get_error(bind.get())};
+    if (ssh_bind_accept_fd(options_.bind, session_, fd) != SSH_OK)
+        return Fault{FaultKind::internal, ssh_get_error(options_.bind)};
     (void)options_.socket.release(); // libssh closes it
     ssh_set_message_callback(session_, &Connection::on_message, this);
     ssh_set_auth_methods(session_, login_methods);
@@ -191,8 +190,16 @@ bool Connection::pump_channels() {
             return false;
     }
     std::erase_if(channels_, [](const auto& channel) { return channel->finished(); });
+    tell_of_activity();
     std::erase_if(screens_, [](const auto& screen) { return screen->finished(); });
     return ssh_is_connected(session_) != 0 && !over_;
+}
+
+// Now and then is enough: lomd counts idle minutes.
+void Connection::tell_of_activity() {
+    for (const auto& channel : channels_)
+        if (const auto session = channel->take_activity())
+            (void)client_.note_activity(*session);
 }
 
 // Readable means that lomd closed our connection: it restarts, or our session is ended.
@@ -218,7 +225,10 @@ int Connection::on_message(ssh_session, ssh_message message, void* self) {
 int Connection::answer(ssh_message message) {
     switch (ssh_message_type(message)) {
     case SSH_REQUEST_SERVICE:
-        return ssh_message_service_reply_success(message) == SSH_OK ? handled : refused;
+        if (ssh_message_service_reply_success(message) != SSH_OK)
+            return refused;
+        send_connect_message();
+        return handled;
     case SSH_REQUEST_AUTH:
         return answer_login(message);
     case SSH_REQUEST_CHANNEL_OPEN:
@@ -227,6 +237,16 @@ int Connection::answer(ssh_message message) {
         return answer_request(message);
     default:
         return refused; // port forwards and the like
+    }
+}
+
+void Connection::send_connect_message() {
+    const std::string text = message_text(client_.hello().connect_message, "\r\n");
+    if (text.empty() || authenticated_)
+        return;
+    if (ssh_string banner = ssh_string_from_char(text.c_str())) {
+        ssh_send_issue_banner(session_, banner);
+        ssh_string_free(banner);
     }
 }
 
@@ -332,7 +352,7 @@ int Connection::answer_forward(ssh_message message) {
     if (!host || host != ScreenForward::host)
         return refused;
     auto control = client_.open_session("screen");
-    auto session = control ? control::Client::from_fd(std::move(*control), ".")
+    auto session = control ? control::Client::from_fd(std::move(control->fd), ".")
                            : Result<control::Client>(control.fault());
     if (!session)
         return refused;
@@ -378,8 +398,16 @@ int Connection::answer_request(ssh_message message) {
         // An empty command line is a command that does nothing, not a shell.
         return start(message, *channel, *command == '\0' ? " " : command);
     }
+    case SSH_CHANNEL_REQUEST_SUBSYSTEM:
+        if (channel->started() || done() == refused)
+            return refused;
+        // Taken and ended, because a client says nothing of why a request was refused.
+        channel->refuse("Files cannot be copied to or from this service processor; it offers a "
+                        "shell and its commands.",
+                        status::of(FaultKind::usage));
+        return handled;
     default:
-        return refused; // subsystems, environment, X11
+        return refused; // environment, X11
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "shell/ssh/channel.h"
+#include "shell/ssh/host_key.h"
 #include "shell/ssh/screen_forward.h"
 #include "sp/control/client.h"
 
@@ -19,12 +20,20 @@
 
 namespace lom::shell {
 
+struct BindDeleter {
+    void operator()(ssh_bind bind) const { ssh_bind_free(bind); }
+};
+using ServerSettings = std::unique_ptr<ssh_bind_struct, BindDeleter>;
+
+/// What every connection needs and none changes.
+Result<ServerSettings> server_settings(std::vector<SshKey> host_keys);
+
 class Connection {
   public:
     struct Options {
         UniqueFd socket;
-        int host_key = -1;
-        std::string source; ///< the client's address
+        ssh_bind bind = nullptr; ///< keys and algorithms, of server_settings()
+        std::string source;      ///< the client's address
         LomPlace lom;
     };
 
@@ -42,6 +51,8 @@ class Connection {
     Result<void> prepare();
     bool turn();
     bool pump_channels();
+    void tell_of_activity();
+    void send_connect_message();
     int timeout() const;
     void check_lomd();
 

@@ -17,9 +17,10 @@ struct KeyDeleter {
 };
 using SshKey = std::unique_ptr<ssh_key_struct, KeyDeleter>;
 
-/// Writes a new ed25519 key to `path`, readable by its owner only.
-Result<void> generate_host_key(const std::string& path);
-/// All private keys (OpenSSH PEM) that `fd` holds.
-Result<std::vector<SshKey>> read_host_keys(int fd);
+/// Writes a new key of `type` ("ed25519", "rsa") to `path`, readable by its owner only, and its
+/// public half beside it with `.pub`. If there is a key, only the public half is written.
+Result<void> generate_host_key(const std::string& path, const std::string& type);
+/// The private key (PEM or OpenSSH's format) that `fd` holds.
+Result<SshKey> read_host_key(int fd);
 
 } // namespace lom::shell

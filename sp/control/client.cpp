@@ -204,15 +204,21 @@ Result<Hello> Client::authenticate_key(const std::string& username, const std::s
     return hello;
 }
 
-Result<UniqueFd> Client::open_session(const std::string& type) {
+Result<Client::OpenedSession> Client::open_session(const std::string& type) {
     auto answer = impl_->call({.op = "open_session", .type = type});
     if (!answer)
         return answer.fault();
-    if (const auto done = decode_done(answer->json); !done)
-        return done.fault();
+    const auto hello = decode_hello(answer->json);
+    if (!hello)
+        return hello.fault();
     if (!answer->fd)
         return Fault{FaultKind::internal, "The service processor passed no descriptor."};
-    return std::move(answer->fd);
+    return OpenedSession{std::move(answer->fd), hello->session};
+}
+
+Result<void> Client::note_activity(const std::string& session) {
+    const auto answer = impl_->call({.op = "active", .session = session});
+    return answer ? decode_done(answer->json) : Result<void>(answer.fault());
 }
 
 Result<TargetView> Client::show(const std::string& target, int depth) {

@@ -39,7 +39,13 @@ class Client {
                                    const std::string& source);
     /// A new control descriptor on the authenticated account, for one session of `type`
     /// ("shell", "exec", "screen"); it is listed in /SP/sessions until its last descriptor closes.
-    Result<UniqueFd> open_session(const std::string& type);
+    struct OpenedSession {
+        UniqueFd fd;
+        std::string id;
+    };
+    Result<OpenedSession> open_session(const std::string& type);
+    /// Somebody is there, in a session that this connection opened: it is not idle.
+    Result<void> note_activity(const std::string& session);
 
     // -- the tree
     Result<TargetView> show(const std::string& target, int depth);

@@ -72,11 +72,14 @@ struct Hello {
     std::string product; ///< "OpenLOM"
     std::string version; ///< of lomd
     std::string hostname;
-    std::string account; ///< bound account; empty: not authenticated yet
-    std::string roles;   ///< letters
-    std::string prompt;  ///< of the shell: "-> "
-    std::string ticket;  ///< resumes this session on a later connection; empty: none
-    std::string session; ///< its id
+    std::string account;         ///< bound account; empty: not authenticated yet
+    std::string roles;           ///< letters
+    std::string prompt;          ///< of the shell: "-> "
+    std::string ticket;          ///< resumes this session on a later connection; empty: none
+    std::string session;         ///< its id
+    std::string connect_message; ///< for people before they log in, `\n` stands for a new line
+    std::string login_message;   ///< for them afterwards
+    bool login_message_acceptance = false; ///< they have to accept it
 };
 
 /// The answer to `set`.

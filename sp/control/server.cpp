@@ -28,7 +28,11 @@ Fault denied(const std::string& message) { return {FaultKind::denied, message}; 
 
 struct Server::Connection : std::enable_shared_from_this<Connection> {
     Connection(Server& owner, std::uint64_t number) : server(owner), id(number) {}
-    ~Connection() { unbind(); }
+    ~Connection() {
+        if (subscription != 0)
+            server.context_.events.unsubscribe(subscription);
+        unbind();
+    }
 
     void open(UniqueFd fd, std::chrono::milliseconds login_limit) {
         stream = std::make_unique<Stream>(
@@ -114,8 +118,15 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         const auto caller = caller_now();
         if (!caller)
             return answer(encode_fault(request.id, caller.fault()));
+        server.context_.sessions.touch(session_id);
+        if (request.op == "active")
+            return note_activity(request, *caller);
         if (request.op == "open_session")
             return open_session(request, *caller);
+        if (request.op == "events")
+            return events(request);
+        if (request.op == "log_out")
+            return log_out(request);
         if (request.op == "show")
             return show(request);
         if (request.op == "describe")
@@ -142,6 +153,14 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                     request.id, denied("Only root and lomd's own user may use lom on this machine; "
                                        "log in with ssh instead.")));
             bind_new("root", "local", "local");
+        }
+        if (request.type == "web" && session_id == 0) {
+            if (!server.context_.is_web_door(request.ticket))
+                return answer(encode_fault(request.id, denied("Only lom-web is a web door.")));
+            is_door = true;
+            session_type = "web";
+            login_timer = server.context_.loop.after(door_limit,
+                                                     [this, number = id] { server.drop(number); });
         }
         answer(encode_reply(request.id, current_hello()));
     }
@@ -201,7 +220,9 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
                 return;
             if (!account)
                 return done(denied("Permission denied"));
-            self->bind_new(account->name, source, "ssh");
+            self->bind_new(account->name, source, self->session_type);
+            if (self->door.logged_in)
+                self->door.logged_in();
             done(self->current_hello());
         };
     }
@@ -221,15 +242,27 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             server.context_.sessions.release(std::exchange(session_id, 0));
     }
 
+    std::string prompt() const {
+        constexpr std::string_view token = "<HOSTNAME>";
+        std::string text = *server.context_.doors.cli_prompt;
+        if (const std::size_t at = text.find(token); at != std::string::npos)
+            text.replace(at, token.size(), server.context_.hostname());
+        return text.empty() ? "-> " : text;
+    }
+
     Hello current_hello() const {
         Hello hello_out{.product = "OpenLOM",
                         .version = LOM_VERSION,
                         .hostname = server.context_.hostname(),
                         .account = {},
                         .roles = {},
-                        .prompt = server.context_.prompt(),
+                        .prompt = prompt(),
                         .ticket = {},
-                        .session = {}};
+                        .session = {},
+                        .connect_message = *server.context_.doors.connect_message,
+                        .login_message = *server.context_.doors.login_message,
+                        .login_message_acceptance =
+                            *server.context_.doors.login_message_acceptance == Switch::enabled};
         if (const auto session = server.context_.sessions.find(session_id)) {
             hello_out.account = session->account;
             hello_out.ticket = session->ticket;
@@ -259,6 +292,22 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
 
     // -- what it wants
 
+    /// The door's person leaves, before the session would end by itself.
+    void log_out(const Request& request) {
+        const std::int64_t mine = session_id;
+        answer(encode_reply(request.id));
+        server.context_.sessions.end(mine);
+    }
+
+    void events(const Request& request) {
+        if (subscription != 0)
+            server.context_.events.unsubscribe(std::exchange(subscription, 0));
+        auto fd = server.context_.events.subscribe(subscription);
+        if (!fd)
+            return answer(encode_fault(request.id, fd.fault()));
+        answer(encode_reply(request.id), std::move(*fd));
+    }
+
     void open_session(const Request& request, const Caller& caller) {
         if (!is_door ||
             (request.type != "shell" && request.type != "exec" && request.type != "screen"))
@@ -271,7 +320,17 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         Connection& opened = server.adopt(UniqueFd(ends[0]));
         opened.is_session = true;
         opened.bind_new(caller.account, caller.source, request.type);
-        answer(encode_reply(request.id), std::move(theirs));
+        answer(encode_reply(request.id, opened.current_hello()), std::move(theirs));
+    }
+
+    /// A door says that somebody is there: one's own sessions only.
+    void note_activity(const Request& request, const Caller& caller) {
+        const auto named = std::strtoll(request.session.c_str(), nullptr, 10);
+        const auto session = server.context_.sessions.find(named);
+        if (!session || session->account != caller.account)
+            return answer(encode_fault(request.id, denied("That is not a session of yours.")));
+        server.context_.sessions.touch(named);
+        answer(encode_reply(request.id));
     }
 
     void show(const Request& request) {
@@ -320,7 +379,10 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     FrameReader reader{longest_request};
     Loop::Handle login_timer;
     std::int64_t session_id = 0;
-    bool is_door = false; ///< may authenticate people and open sessions for them
+    DoorEvents door;
+    std::string session_type = "ssh"; ///< of the session that `authenticate` begins
+    std::uint64_t subscription = 0;   ///< to events
+    bool is_door = false;             ///< may authenticate people and open sessions for them
     bool is_session = false;
     bool busy = false;
 };
@@ -368,13 +430,14 @@ Server::Connection& Server::adopt(UniqueFd fd) {
     return *connection;
 }
 
-Result<UniqueFd> Server::door_descriptor() {
+Result<UniqueFd> Server::door_descriptor(DoorEvents events) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return Fault{FaultKind::internal, "Too many open files."};
     UniqueFd theirs(ends[1]);
     Connection& connection = adopt(UniqueFd(ends[0]));
     connection.is_door = true;
+    connection.door = std::move(events);
     connection.login_timer =
         context_.loop.after(door_limit, [this, id = connection.id] { drop(id); });
     return theirs;
@@ -389,6 +452,8 @@ void Server::drop(std::uint64_t id) {
     connection->stream.reset();
     connection->login_timer.reset();
     connection->unbind();
+    if (connection->door.closed)
+        connection->door.closed();
 }
 
 } // namespace lom::control

@@ -5,7 +5,9 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/result.h"
+#include "sp/control/events.h"
 #include "sp/state/accounts.h"
+#include "sp/state/door_settings.h"
 #include "sp/state/sessions.h"
 #include "sp/tree/tree.h"
 
@@ -25,9 +27,12 @@ class Server {
         Accounts& accounts;
         Sessions& sessions;
         std::function<std::string()> hostname;
-        std::function<std::string()> prompt;
+        DoorSettings& doors;
         /// A login that was let in or refused, for the audit log.
         std::function<void(const Caller&, const Accounts::Verdict&)> login;
+        Events& events;
+        /// Whether this is the secret that lom-web was started with; it makes a connection a door.
+        std::function<bool(const std::string& ticket)> is_web_door;
     };
 
     explicit Server(Context context);
@@ -36,8 +41,13 @@ class Server {
     /// Serves R/control.sock; every local user may connect, but only root and our own user become
     /// the local administrator, others need a session's ticket.
     Result<void> listen(const std::string& path);
+    /// What becomes of a door's connection; called at most once each, on the loop.
+    struct DoorEvents {
+        std::function<void()> logged_in;
+        std::function<void()> closed;
+    };
     /// A descriptor for a helper that lets people log in (lom-ssh).
-    Result<UniqueFd> door_descriptor();
+    Result<UniqueFd> door_descriptor(DoorEvents events = {});
 
   private:
     struct Connection;

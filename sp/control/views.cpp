@@ -7,9 +7,10 @@ namespace lom::control {
 namespace {
 
 PropertyView view_property(const Property& property) {
-    const bool hidden = !property.readable || property.secret;
-    return {property.name, valid_utf8(display_text(property)),
-            hidden ? "null" : value_json(property.get())};
+    if (!property.readable || property.secret)
+        return {property.name, valid_utf8(display_text(property)), "null"};
+    const Value value = property.get(); // once: it may ask the database
+    return {property.name, valid_utf8(display_text(property, value)), value_json(value)};
 }
 
 Result<TargetView> view_target(const Target& target, const std::string& path,

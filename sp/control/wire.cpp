@@ -61,7 +61,7 @@ std::optional<json::object> parse_object(std::string_view text_in) {
 
 /// The "ok" object of a reply, or its fault.
 Result<json::object> accepted(std::string_view text_in) {
-    const auto reply = parse_object(text_in);
+    auto reply = parse_object(text_in);
     if (!reply)
         return nonsense();
     if (const json::object* fault = member(*reply, "fault")) {
@@ -71,10 +71,10 @@ Result<json::object> accepted(std::string_view text_in) {
                 return Fault{static_cast<FaultKind>(i), text(*fault, "message")};
         return nonsense();
     }
-    const json::object* ok = member(*reply, "ok");
-    if (ok == nullptr)
+    json::value* ok = reply->if_contains("ok");
+    if (ok == nullptr || !ok->is_object())
         return nonsense();
-    return *ok;
+    return std::move(ok->get_object());
 }
 
 std::string reply_text(std::int64_t id, json::object body) {
@@ -233,6 +233,7 @@ std::string encode(const Request& request) {
     put("signed_data", request.signed_data);
     put("signature", request.signature);
     put("type", request.type);
+    put("session", request.session);
     put("target", request.target);
     if (request.depth != 1)
         object["depth"] = request.depth;
@@ -266,6 +267,7 @@ Result<Request> decode_request(std::string_view text_in) {
     request.signed_data = text(*object, "signed_data");
     request.signature = text(*object, "signature");
     request.type = text(*object, "type");
+    request.session = text(*object, "session");
     request.target = text(*object, "target");
     request.depth = std::clamp(number(*object, "depth", 1), 1, 255);
     request.property = text(*object, "property");
@@ -297,7 +299,10 @@ std::string encode_reply(std::int64_t id, const Hello& hello) {
                            {"roles", hello.roles},
                            {"prompt", hello.prompt},
                            {"ticket", hello.ticket},
-                           {"session", hello.session}});
+                           {"session", hello.session},
+                           {"connect_message", hello.connect_message},
+                           {"login_message", hello.login_message},
+                           {"login_message_acceptance", hello.login_message_acceptance}});
 }
 
 std::string encode_reply(std::int64_t id, const TargetView& view) {
@@ -338,9 +343,17 @@ Result<Hello> decode_hello(std::string_view text_in) {
     const auto ok = accepted(text_in);
     if (!ok)
         return ok.fault();
-    return Hello{text(*ok, "product"), text(*ok, "firmware"), text(*ok, "hostname"),
-                 text(*ok, "account"), text(*ok, "roles"),    text(*ok, "prompt"),
-                 text(*ok, "ticket"),  text(*ok, "session")};
+    return Hello{text(*ok, "product"),
+                 text(*ok, "firmware"),
+                 text(*ok, "hostname"),
+                 text(*ok, "account"),
+                 text(*ok, "roles"),
+                 text(*ok, "prompt"),
+                 text(*ok, "ticket"),
+                 text(*ok, "session"),
+                 text(*ok, "connect_message"),
+                 text(*ok, "login_message"),
+                 flag(*ok, "login_message_acceptance")};
 }
 
 Result<TargetView> decode_view(std::string_view text_in) {

@@ -47,6 +47,7 @@ struct Request {
     std::string signed_data;
     std::string signature;
     std::string type;
+    std::string session;
     std::string target;
     int depth = 1;
     std::string property;

@@ -123,7 +123,7 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
                  if (host_)
                      host_->send_break([](const Result<void>&) {});
              },
-         .changed = [] {},
+         .changed = [this] { tell(Part::console); },
          .trouble =
              [this](const std::string& text) { events_.append("Host", "Fault", "major", text); }});
     if (!console)
@@ -148,6 +148,7 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
 }
 
 void ManagedHost::on_host_changed() {
+    tell(Part::host);
     if (!host_)
         return;
     console_->divert_input(host_->at_ok_prompt());
@@ -236,6 +237,7 @@ void ManagedHost::apply_storage(std::function<void()> done) {
 }
 
 void ManagedHost::on_drive_changed() {
+    tell(Part::drive);
     if (!host_)
         return;
     const auto& status = drive_.status();
@@ -261,6 +263,7 @@ void ManagedHost::insert_image() {
     medium_problem_.clear();
     host_->insert_cd(drive_.image_file(), [this](const Result<void>& done) {
         inserted_ = static_cast<bool>(done);
+        tell(Part::drive);
         medium_problem_ = done ? "" : done.fault().message;
         if (!done)
             events_.append("Media", "Fault", "major", medium_problem_);

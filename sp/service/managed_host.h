@@ -76,6 +76,11 @@ class ManagedHost {
                                                      vmm::HostEnvironment environment,
                                                      const vmm::HostDefinition& initial);
 
+    /// Calls `listener` when something that show of the host, its drive or its console would print
+    /// has changed.
+    enum class Part { host, drive, console };
+    void on_change(std::function<void(Part)> listener) { listener_ = std::move(listener); }
+
     vmm::Host& host() { return *host_; }
     kvms::Console& console() { return *console_; }
     kvms::Screen& screen() { return screen_; }
@@ -123,7 +128,13 @@ class ManagedHost {
     void eject_image();
     void log_event(const vmm::HostEvent& event);
 
+    void tell(Part part) const {
+        if (listener_)
+            listener_(part);
+    }
+
     Loop& loop_;
+    std::function<void(Part)> listener_;
     Log& events_;
     HostSettings settings_;
     kvms::Drive drive_;

@@ -8,6 +8,8 @@ namespace lom {
 void Log::append(const std::string& entry_class, const std::string& type,
                  const std::string& severity, const std::string& text) {
     waiting_.push_back({0, std::int64_t{time(nullptr)}, entry_class, type, severity, text});
+    if (listener_)
+        listener_(waiting_.back());
     while (!waiting_.empty()) {
         if (const auto stored = store(waiting_.front()); !stored) {
             std::cerr << "lomd: " << book_ << " log: " << text << " (" << stored.fault().message

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ class Log {
     /// they are said on standard error too.
     void append(const std::string& entry_class, const std::string& type,
                 const std::string& severity, const std::string& text);
+    /// Calls `listener` with each entry as it is written, or when it has to wait.
+    void on_append(std::function<void(const LogEntry&)> listener) {
+        listener_ = std::move(listener);
+    }
     std::vector<LogEntry> newest_first() const;
     Result<void> clear();
 
@@ -41,6 +46,7 @@ class Log {
     Database& database_;
     std::string book_;
     std::deque<LogEntry> waiting_;
+    std::function<void(const LogEntry&)> listener_;
 };
 
 } // namespace lom

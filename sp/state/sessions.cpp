@@ -22,10 +22,13 @@ std::string random_ticket() {
     return text;
 }
 
+// A browser's session outlives the death of lom-web; the browser may be back only later.
+constexpr std::chrono::minutes web_limit{15};
+
 } // namespace
 
 Sessions::Sessions(Loop& loop, Database& database, std::chrono::milliseconds grace)
-    : database_(database) {
+    : loop_(loop), database_(database) {
     const auto rows =
         database_.query("SELECT id, ticket, account, source, type, started FROM sessions");
     if (!rows)
@@ -42,9 +45,12 @@ Sessions::Sessions(Loop& loop, Database& database, std::chrono::milliseconds gra
     }
     grace_ = loop.after(grace, [this] {
         for (const Session& session : list())
-            if (session.holders == 0)
+            if (session.holders == 0 && session.type != "web")
                 end(session.id);
     });
+    for (const auto& [id, session] : sessions_)
+        if (session.type == "web")
+            end_unless_held(id, web_limit);
 }
 
 Session Sessions::begin(const std::string& account, const std::string& source,
@@ -89,16 +95,42 @@ void Sessions::hold(std::int64_t id) {
 
 void Sessions::release(std::int64_t id) {
     const auto found = sessions_.find(id);
-    if (found != sessions_.end() && --found->second.holders <= 0)
-        end(id);
+    if (found == sessions_.end() || --found->second.holders > 0)
+        return;
+    if (found->second.type == "web")
+        return end_unless_held(id, web_limit);
+    end(id);
+}
+
+void Sessions::end_unless_held(std::int64_t id, std::chrono::milliseconds limit) {
+    waiting_[id] = loop_.after(limit, [this, id] {
+        const auto session = find(id);
+        if (session && session->holders == 0)
+            end(id);
+        else
+            waiting_.erase(id);
+    });
 }
 
 void Sessions::end(std::int64_t id) {
     if (sessions_.erase(id) == 0)
         return;
+    waiting_.erase(id);
     (void)database_.execute("DELETE FROM sessions WHERE id=?", {id});
     for (const auto& listener : listeners_)
         listener(id);
+}
+
+void Sessions::touch(std::int64_t id) {
+    if (const auto found = sessions_.find(id); found != sessions_.end())
+        found->second.last_active = std::chrono::steady_clock::now();
+}
+
+void Sessions::end_idle(std::chrono::milliseconds limit) {
+    const auto oldest = std::chrono::steady_clock::now() - limit;
+    for (const Session& session : list())
+        if (session.type == "shell" && session.last_active < oldest)
+            end(session.id);
 }
 
 void Sessions::on_end(std::function<void(std::int64_t)> listener) {

@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "sp/state/database.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,6 +24,7 @@ struct Session {
     std::string type; ///< ssh (a connection), shell, exec, local
     std::int64_t started = 0;
     int holders = 0; ///< control connections; 0: waiting to be resumed
+    std::chrono::steady_clock::time_point last_active = std::chrono::steady_clock::now();
 };
 
 class Sessions {
@@ -36,17 +38,25 @@ class Sessions {
     std::optional<Session> find_ticket(const std::string& ticket) const;
     std::vector<Session> list() const;
     void hold(std::int64_t id);
-    void release(std::int64_t id); ///< ends it when nobody holds it any more
+    /// Ends it when nobody holds it any more; one of type web waits for its door to come back.
+    void release(std::int64_t id);
     void end(std::int64_t id);
+    void touch(std::int64_t id); ///< somebody is there
+    /// Ends shells in which nothing happened for that long; a web door ends its own.
+    void end_idle(std::chrono::milliseconds limit);
     void end_all_of(const std::string& account);
     /// Calls `listener` with the id of each session that ended, whoever ended it.
     void on_end(std::function<void(std::int64_t)> listener);
 
   private:
+    void end_unless_held(std::int64_t id, std::chrono::milliseconds limit);
+
+    Loop& loop_;
     Database& database_;
     std::map<std::int64_t, Session> sessions_;
     std::vector<std::function<void(std::int64_t)>> listeners_;
     Loop::Handle grace_;
+    std::map<std::int64_t, Loop::Handle> waiting_; ///< of type web, held by nobody
 };
 
 } // namespace lom

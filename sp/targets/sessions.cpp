@@ -9,6 +9,11 @@ namespace {
 Target::Ptr session_target(Sessions& sessions, const Session& session) {
     auto target = Target::make(std::to_string(session.id), "Somebody who is logged in.");
     target->shows<std::string>("username", "The account.", [=] { return session.account; });
+    target->shows<std::int64_t>("idletime", "Seconds since something happened in it.", [=] {
+        return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() -
+                                                                session.last_active)
+            .count();
+    });
     target->shows<std::string>("source", "Where from.", [=] { return session.source; });
     target->shows<std::string>("type", "Through which door.", [=] { return session.type; });
     target->shows<std::string>("starttime", "Since when.",

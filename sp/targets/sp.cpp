@@ -86,10 +86,14 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
     add_kvms_properties(*kvms, context);
     kvms->child(host_storage_target(context));
+    services->child(services_https_target(context));
     services->child(kvms);
+    services->child(services_ssh_target(context));
     target->link("console", console); // as on ILOM: both names reach the same console
+    target->child(cli_target(context));
     target->child(logs_target(context));
     target->child(network_target(context));
+    target->child(preferences_target(context));
     target->child(services);
     target->child(sessions_target(context));
     target->child(users_target(context));

@@ -3,8 +3,10 @@
 
 #include "base/loop.h"
 #include "sp/service/managed_host.h"
+#include "sp/service/web_door.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
+#include "sp/state/door_settings.h"
 #include "sp/state/log.h"
 #include "sp/state/sessions.h"
 #include "sp/tree/tree.h"
@@ -27,15 +29,20 @@ struct SpSettings {
     std::string current_hostname() const; ///< the machine's name unless one is set
 };
 
+class SshDoor;
+
 /// What the branches work on; everything here outlives the tree.
 struct TargetContext {
     Loop& loop;
     SpSettings& sp;
     Accounts& accounts;
     Sessions& sessions;
+    DoorSettings& doors;
+    SshDoor& ssh;
     Log& events;
     Log& audit;
     ManagedHost& host;
+    WebDoor& web;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
@@ -47,8 +54,12 @@ Target::Ptr build_root(const TargetContext& context);
 Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console);
 Target::Ptr users_target(const TargetContext& context);
 Target::Ptr sessions_target(const TargetContext& context);
+Target::Ptr cli_target(const TargetContext& context);
+Target::Ptr preferences_target(const TargetContext& context);
+Target::Ptr services_ssh_target(const TargetContext& context);
 Target::Ptr network_target(const TargetContext& context);
 Target::Ptr logs_target(const TargetContext& context);
+Target::Ptr services_https_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr console_target(const TargetContext& context);

@@ -62,7 +62,10 @@ parse_properties(const Verb& verb, const std::vector<std::pair<std::string, std:
 std::string display_text(const Property& property) {
     if (!property.readable)
         return "(Cannot show property)";
-    const Value value = property.get();
+    return display_text(property, property.get());
+}
+
+std::string display_text(const Property& property, const Value& value) {
     if (std::holds_alternative<std::monostate>(value))
         return "(none)";
     const std::string text = property.type->print(value);
@@ -132,6 +135,9 @@ void Tree::set(const Caller& caller, std::string_view path, std::string_view nam
     if (!value)
         return refuse(value.fault());
     SetAnswer answer{property->name, printed(*property, *value), ""};
+    record.target = found->path;
+    record.property = property->name;
+    record.text = answer.text;
     // The target may vanish while a slow setter works: it is kept alive here.
     property->set(caller, *value,
                   [keep = found->target, audit = audit_, record = std::move(record),
@@ -173,6 +179,7 @@ void Tree::run(VerbCall call, std::string_view path, std::string_view name,
                                  ? (found->path == "/" ? "" : found->path) + "/" + call.new_name
                                  : found->path;
     AuditRecord record{call.caller, verb->name + (call.force ? " -force " : " ") + full, false, ""};
+    record.target = full;
     const auto refuse = [&](const Fault& fault) {
         record.reason = fault.message;
         audit_(record);

@@ -23,10 +23,15 @@ struct AuditRecord {
     std::string deed; ///< "set /HOST/bootmode script='setenv auto-boot? false'"
     bool done = false;
     std::string reason; ///< of a refusal or failure
+    // -- where it happened, for those who follow changes
+    std::string target;   ///< canonical path
+    std::string property; ///< of a set; empty: a verb
+    std::string text;     ///< of a set: the new value as shown
 };
 
 /// How a property's value stands in `show`: (none), *****, (Cannot show property), or the text.
 std::string display_text(const Property& property);
+std::string display_text(const Property& property, const Value& value); ///< of a readable one
 /// A role that the caller needs one of, checked; the fault names it.
 Result<void> require_role(const Caller& caller, Roles needed);
 

@@ -406,7 +406,7 @@ def forwarded(sp, user="root", password=None, target="kvm:5900"):
         wait_until(listening, 20, "ssh forwards")
         yield port
     finally:
-        ssh.terminate()
+        ssh.kill()
         ssh.wait(10)
 
 

@@ -241,7 +241,7 @@ def test_none_and_publickey_do_not_open_the_door(sp):
     transport.start_client(timeout=20)
     with pytest.raises(paramiko.BadAuthenticationType) as refused:
         transport.auth_none("root")
-    assert set(refused.value.allowed_types) == {"password", "keyboard-interactive"}
+    assert set(refused.value.allowed_types) == {"publickey", "password", "keyboard-interactive"}
     with pytest.raises(paramiko.SSHException):
         transport.open_session(timeout=10)
     transport.close()
@@ -326,9 +326,12 @@ def children_of(parent):
 
 
 def helpers_of(sp):
-    """Each lom-ssh of this lomd with its lom processes."""
-    return {server: children_of(server) for server in children_of(sp.process.pid)
-            if pathlib.Path(f"/proc/{server}/comm").read_text().strip() == "lom-ssh"}
+    """Each lom-ssh that serves a connection, with its lom processes; all children of one."""
+    def named(pids):
+        return [pid for pid in pids
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "lom-ssh"]
+    return {server: children_of(server) for reception in named(children_of(sp.process.pid))
+            for server in named(children_of(reception))}
 
 
 def runs(pid):

@@ -45,8 +45,11 @@ def wait_until(condition, limit, what):
 class Lomd:
     """Use with `with`, or start() and stop() it oneself."""
 
-    def __init__(self, options=(), password=PASSWORD):
+    def __init__(self, options=(), password=PASSWORD, programs=None, **popen):
+        """`programs` is what to run where it is not the build: {"lomd": PATH, "lom": PATH}."""
         self.options = list(options)
+        self.programs = programs or {name: BUILD / name for name in ("lomd", "lom")}
+        self.popen = popen
         self.password = password
         # Not under a folder of root's alone: lom-ssh runs as nobody.
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="openlom-test-"))
@@ -87,11 +90,11 @@ class Lomd:
         password_file.write_text(self.password)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BUILD / "lomd", "--state-dir", self.state_dir, "--run-dir", self.run_dir,
+                [self.programs["lomd"], "--state-dir", self.state_dir, "--run-dir", self.run_dir,
                  "--listen", "127.0.0.1", "--ssh-port", str(self.ports.get("ssh", 0)),
                  "--https-port", str(self.ports.get("https", 0)),
                  "--initial-password-file", password_file, "--foreground", *self.options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.popen)
 
         def ready():
             assert self.process.poll() is None, f"lomd ended:\n{self.log.read_text()}"
@@ -113,6 +116,11 @@ class Lomd:
 
     def _end_hosts(self):
         """Ends what outlives lomd: the processes whose arguments name our own folder."""
+        try:  # lom-web goes on after a killed lomd
+            record = json.loads((self.run_dir / "web.json").read_text())
+            os.kill(record["pid"], signal.SIGKILL)
+        except (OSError, ValueError, KeyError):
+            pass
         mine = str(self.home).encode()
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -138,7 +146,7 @@ class Lomd:
     # -- doors
 
     def lom(self, *words, input=None, timeout=60):
-        return subprocess.run([BUILD / "lom", "--run-dir", self.run_dir, *words], input=input,
+        return subprocess.run([self.programs["lom"], "--run-dir", self.run_dir, *words], input=input,
                               stdin=None if input is not None else subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout)
 

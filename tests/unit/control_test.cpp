@@ -128,9 +128,11 @@ struct Service : testing::Test {
         sp->shows<std::string>("who", "x", [] { return std::string("me"); });
         root->child(sp);
         Tree tree(root, [](const AuditRecord&) {});
-        Server server({own_loop, tree, accounts, sessions, [] { return std::string("sp1"); },
-                       [] { return std::string("-> "); },
-                       [](const Caller&, const Accounts::Verdict&) {}});
+        DoorSettings doors(*database);
+        Events changes(own_loop);
+        Server server({own_loop, tree, accounts, sessions, [] { return std::string("sp1"); }, doors,
+                       [](const Caller&, const Accounts::Verdict&) {}, changes,
+                       [](const std::string&) { return false; }});
         (void)server.listen(folder + "/control.sock");
         door = std::move(*server.door_descriptor());
         end_sessions_of = [&](const std::string& name) {
@@ -173,7 +175,7 @@ TEST_F(Service, a_door_logs_people_in_and_opens_sessions_for_them) {
     ASSERT_TRUE(client->authenticate("anna", "correct horse", "10.0.0.1"));
     auto fd = client->open_session("shell");
     ASSERT_TRUE(fd);
-    auto session = Client::from_fd(std::move(*fd), folder);
+    auto session = Client::from_fd(std::move(fd->fd), folder);
     ASSERT_TRUE(session);
     EXPECT_EQ("anna", session->hello().account);
     EXPECT_EQ("o", session->hello().roles);
@@ -184,7 +186,7 @@ TEST_F(Service, a_door_logs_people_in_and_opens_sessions_for_them) {
 TEST_F(Service, a_ticket_takes_the_session_up_again_until_it_is_ended) {
     auto client = Client::from_fd(std::move(door), folder);
     ASSERT_TRUE(client && client->authenticate("anna", "correct horse", "10.0.0.1"));
-    auto session = Client::from_fd(std::move(*client->open_session("shell")), folder);
+    auto session = Client::from_fd(std::move(client->open_session("shell")->fd), folder);
     ASSERT_TRUE(session);
     const UniqueFd keep(dup(session->fd())); // the session goes on, whoever else comes and goes
     ASSERT_TRUE(session->resume(5s));

@@ -1,0 +1,405 @@
+#include "sp/service/web_door.h"
+
+#include "base/files.h"
+#include "base/json_fields.h"
+#include "sp/service/ssh_door.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace json = boost::json;
+
+namespace lom {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr uid_t nobody = 65534;
+constexpr int listener_number = 3;
+constexpr int pem_number = 4;
+constexpr int ticket_number = 5;
+constexpr int ui_number = 6;
+constexpr int facts_number = 7;
+
+// A lom-web that dies at once is not started more often than this.
+constexpr auto calm = 500ms;
+// A change asked for through the web is answered through it before it starts anew.
+constexpr auto answer_time = 300ms;
+constexpr std::size_t longest_pem = 64U << 10U;
+
+std::string random_ticket() {
+    std::array<unsigned char, 32> bytes{};
+    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+        std::abort(); // a guessable ticket is worse than no daemon
+    std::string text;
+    for (const unsigned char byte : bytes) {
+        text += "0123456789abcdef"[byte >> 4U];
+        text += "0123456789abcdef"[byte & 15U];
+    }
+    return text;
+}
+
+std::uint16_t port_of(int fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof(address);
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    if (address.ss_family == AF_INET6)
+        return ntohs(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+    return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+}
+
+/// The reading end of a pipe that holds `text` and then ends; it must fit a pipe's 64 KiB.
+Result<UniqueFd> pipe_with(const std::string& text) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return Fault{FaultKind::internal, "Too many open files."};
+    UniqueFd read_end(ends[0]);
+    const UniqueFd write_end(ends[1]);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    if (write(ends[1], text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        return Fault{FaultKind::invalid_value, "The certificate is longer than 64 KiB."};
+    return read_end;
+}
+
+void without_rights(SpawnOptions& options) {
+    if (geteuid() == 0) {
+        options.uid = nobody;
+        options.gid = nobody;
+    }
+}
+
+} // namespace
+
+WebDoor::WebDoor(Loop& loop, Paths paths, Settings& store, Log& events)
+    : loop_(loop), paths_(std::move(paths)), events_(events),
+      state_(store, "sp/https/servicestate", Switch::enabled),
+      port_setting_(store, "sp/https/port", 0),
+      session_minutes_(store, "sp/https/sessiontimeout", 15) {}
+
+WebDoor::~WebDoor() {
+    exit_watch_.reset();
+    end_web();
+}
+
+Result<void> WebDoor::open(Start start) {
+    start_ = std::move(start);
+    if (access((paths_.programs + "/lom-web").c_str(), X_OK) != 0) {
+        events_.append("System", "Fault", "minor",
+                       "No HTTPS: there is no program lom-web in " + paths_.programs + ".");
+        return {};
+    }
+    if (const auto made = make_certificate(); !made)
+        return made.fault();
+    show_certificate();
+    const auto wanted = static_cast<std::uint16_t>(*port_setting_);
+    if (*state_ == Switch::disabled) {
+        end_web();
+        return {};
+    }
+    if (adopt())
+        return {};
+    return listen(wanted != 0 ? wanted : start_.port);
+}
+
+bool WebDoor::is_ticket(const std::string& ticket) const {
+    if (ticket_.empty() || ticket.size() != ticket_.size())
+        return false;
+    unsigned different = 0; // in constant time
+    for (std::size_t i = 0; i < ticket.size(); ++i)
+        different |= static_cast<unsigned char>(ticket[i] ^ ticket_[i]);
+    return different == 0;
+}
+
+// -- lom-web's life
+
+/// The lom-web of the last lomd, if it still runs and is what we would start ourselves.
+bool WebDoor::adopt() {
+    const auto text = read_file(record_path());
+    boost::system::error_code error;
+    const json::value record = text ? json::parse(*text, error) : json::value();
+    if (error || !record.is_object())
+        return false;
+    const json::object& object = record.get_object();
+    web_ = {fields::number<pid_t>(object, "pid"),
+            fields::number<std::uint64_t>(object, "start_time")};
+    if (web_.pid <= 0 || !is_alive(web_)) {
+        web_ = {};
+        return false;
+    }
+    port_ = fields::number<std::uint16_t>(object, "port");
+    const auto wanted = *port_setting_ != 0 ? *port_setting_ : std::int64_t{start_.port};
+    if (fields::text(object, "version") != LOM_VERSION ||
+        fields::text(object, "address") != start_.address || (wanted != 0 && wanted != port_)) {
+        end_web();
+        return false;
+    }
+    ticket_ = fields::text(object, "ticket");
+    listening_ = true;
+    exit_watch_ = loop_.on_exit(web_.pid, [this](int) { on_web_exit(); });
+    return true;
+}
+
+Result<void> WebDoor::listen(std::uint16_t port) {
+    auto fd = listen_tcp(start_.address, port != 0 ? port : start_.preferred);
+    if (!fd && port == 0)
+        fd = listen_tcp(start_.address, 0);
+    if (!fd)
+        return fd.fault();
+    listener_ = std::move(*fd);
+    port_ = port_of(listener_.get());
+    listening_ = true;
+    return spawn_web();
+}
+
+Result<void> WebDoor::spawn_web() {
+    const UniqueFd pem(::open((custom_certificate() ? custom_pem() : default_pem()).c_str(),
+                              O_RDONLY | O_CLOEXEC));
+    const UniqueFd run_dir(::open(paths_.run_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd programs(::open(paths_.programs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd ui(::open((paths_.programs + "/ui").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    ticket_ = random_ticket();
+    const auto ticket = pipe_with(ticket_);
+    if (!pem || !run_dir || !programs || !ticket)
+        return Fault{FaultKind::internal, "lom-web cannot be started: too many open files, or " +
+                                              paths_.state_dir + " cannot be read."};
+    SpawnOptions options;
+    options.argv = {"lom-web",
+                    "--listen-fd",
+                    std::to_string(listener_number),
+                    "--pem-fd",
+                    std::to_string(pem_number),
+                    "--ticket-fd",
+                    std::to_string(ticket_number),
+                    "--session-minutes",
+                    std::to_string(*session_minutes_)};
+    options.program_folder = programs.get();
+    options.working_folder = run_dir.get();
+    options.fds = {{listener_.get(), listener_number},
+                   {pem.get(), pem_number},
+                   {ticket->get(), ticket_number}};
+    if (ui) {
+        options.argv.insert(options.argv.end(), {"--ui-fd", std::to_string(ui_number)});
+        options.fds.emplace_back(ui.get(), ui_number);
+    }
+    without_rights(options);
+    const auto process = spawn(options);
+    if (!process)
+        return process.fault();
+    web_ = *process;
+    started_ = Clock::now();
+    exit_watch_ = loop_.on_exit(web_.pid, [this](int) { on_web_exit(); });
+    write_record();
+    return {};
+}
+
+void WebDoor::write_record() const {
+    (void)replace_file(record_path(),
+                       json::serialize(json::object{{"pid", web_.pid},
+                                                    {"start_time", web_.start_time},
+                                                    {"port", port_},
+                                                    {"address", start_.address},
+                                                    {"ticket", ticket_},
+                                                    {"version", LOM_VERSION}}),
+                       0600);
+}
+
+void WebDoor::on_web_exit() {
+    web_ = {};
+    exit_watch_.reset();
+    if (!listening_)
+        return;
+    const auto again = [this] {
+        // An adopted one had the only socket; its port is ours again.
+        const auto done = listener_ ? spawn_web() : listen(port_);
+        if (!done) {
+            events_.append("System", "Fault", "major", "No HTTPS: " + done.fault().message);
+            again_ = loop_.after(calm, [this] { on_web_exit(); });
+        }
+    };
+    if (Clock::now() - started_ > calm)
+        return again();
+    again_ = loop_.after(calm, again);
+}
+
+/// Takes up what changed; whoever is logged in stays so.
+void WebDoor::restart_soon() {
+    again_ = loop_.after(answer_time, [this] {
+        end_web();
+        if (*state_ == Switch::disabled)
+            return;
+        const auto wanted = static_cast<std::uint16_t>(*port_setting_);
+        const bool same = listener_ && (wanted == 0 || wanted == port_);
+        const auto done = same ? spawn_web() : listen(wanted != 0 ? wanted : port_);
+        listening_ = true;
+        if (!done) {
+            events_.append("System", "Fault", "major", "No HTTPS: " + done.fault().message);
+            again_ = loop_.after(calm, [this] { on_web_exit(); });
+        }
+    });
+}
+
+void WebDoor::end_web() {
+    exit_watch_.reset();
+    listening_ = false;
+    if (web_.pid > 0) {
+        send_signal(web_, SIGKILL);
+        if (waitpid(web_.pid, nullptr, 0) < 0) { // an adopted one is not ours to reap
+            const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, web_.pid, 0)));
+            pollfd entry{process.get(), POLLIN, 0};
+            poll(&entry, process ? 1 : 0, process ? 1000 : 0); // killed: gone within a moment
+        }
+    }
+    if (web_.pid > 0 && *state_ == Switch::disabled)
+        listener_.reset();
+    web_ = {};
+    unlink(record_path().c_str());
+}
+
+// -- what the tree sets
+
+Result<void> WebDoor::set_service_state(Switch state) {
+    const bool same = *state_ == state;
+    if (const auto stored = state_.set(state); !stored)
+        return stored;
+    if (!same)
+        restart_soon();
+    return {};
+}
+
+Result<void> WebDoor::set_port(std::int64_t port) {
+    if (port < 1 || port > 65535)
+        return Fault{FaultKind::invalid_value, "A port is 1 to 65535."};
+    if (port == wanted_port())
+        return {};
+    auto fd = listen_tcp(start_.address, static_cast<std::uint16_t>(port)); // before it is promised
+    if (!fd)
+        return fd.fault();
+    if (const auto stored = port_setting_.set(port); !stored)
+        return stored;
+    listener_ = std::move(*fd);
+    port_ = static_cast<std::uint16_t>(port);
+    restart_soon();
+    return {};
+}
+
+Result<void> WebDoor::set_session_minutes(std::int64_t minutes) {
+    if (minutes < 1 || minutes > 720)
+        return Fault{FaultKind::invalid_value, "The time-out is 1 to 720 minutes."};
+    const auto stored = session_minutes_.set(minutes);
+    if (stored)
+        restart_soon();
+    return stored;
+}
+
+// -- certificates; OpenSSL is in lom-web only
+
+bool WebDoor::custom_certificate() const { return access(custom_pem().c_str(), F_OK) == 0; }
+
+Result<void> WebDoor::make_certificate() const {
+    if (access(default_pem().c_str(), F_OK) == 0)
+        return {};
+    const auto process =
+        spawn({.argv = {paths_.programs + "/lom-web", "--generate-certificate", default_pem(),
+                        "--name", start_.hostname, "--name", start_.address},
+               .new_session = false});
+    if (!process)
+        return process.fault();
+    int status = 0;
+    waitpid(process->pid, &status, 0); // once, before the loop runs
+    if (status != 0)
+        return Fault{FaultKind::internal,
+                     "The HTTPS certificate cannot be made at " + default_pem() + "."};
+    return {};
+}
+
+struct WebDoor::Inspection {
+    UniqueFd answer;
+    Loop::Handle exit;
+};
+
+/// Lets a lom-web without rights look at it: what it prints are the facts, or the complaint.
+void WebDoor::inspect(UniqueFd pem, std::function<void(Result<CertificateFacts>)> done) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return done(Fault{FaultKind::internal, "Too many open files."});
+    auto inspection = std::make_shared<Inspection>();
+    inspection->answer.reset(ends[0]);
+    const UniqueFd write_end(ends[1]);
+    const UniqueFd programs(::open(paths_.programs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    SpawnOptions options;
+    options.argv = {"lom-web", "--pem-fd", std::to_string(pem_number), "--facts-fd",
+                    std::to_string(facts_number)};
+    options.program_folder = programs.get();
+    options.fds = {{pem.get(), pem_number}, {write_end.get(), facts_number}};
+    without_rights(options);
+    const auto process = spawn(options);
+    if (!process)
+        return done(process.fault());
+    inspection->exit = loop_.on_exit(
+        process->pid, [this, weak = std::weak_ptr(inspection), done = std::move(done)](int status) {
+            const auto self = weak.lock();
+            std::erase(inspections_, self);
+            std::string text(longest_pem, '\0');
+            const ssize_t count = read(self->answer.get(), text.data(), text.size());
+            text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+            boost::system::error_code error;
+            const json::value value = json::parse(text, error);
+            if (status != 0 || error || !value.is_object())
+                return done(Fault{FaultKind::invalid_value,
+                                  text.empty() ? "The certificate cannot be checked." : text});
+            const json::object& facts = value.get_object();
+            done(CertificateFacts{fields::text(facts, "subject"), fields::text(facts, "issuer"),
+                                  fields::text(facts, "names"), fields::text(facts, "valid_from"),
+                                  fields::text(facts, "valid_until"),
+                                  fields::text(facts, "fingerprint")});
+        });
+    inspections_.push_back(std::move(inspection));
+}
+
+void WebDoor::show_certificate() {
+    UniqueFd pem(::open((custom_certificate() ? custom_pem() : default_pem()).c_str(),
+                        O_RDONLY | O_CLOEXEC));
+    inspect(std::move(pem), [this](Result<CertificateFacts> facts) {
+        if (facts)
+            facts_ = std::move(*facts);
+    });
+}
+
+void WebDoor::load_certificate(const std::string& pem, Done done) {
+    auto pipe = pipe_with(pem);
+    if (!pipe)
+        return done(pipe.fault());
+    inspect(std::move(*pipe), [this, pem, done = std::move(done)](Result<CertificateFacts> facts) {
+        if (!facts)
+            return done(facts.fault());
+        if (const auto written = write_file_durably(custom_pem(), pem, 0600); !written)
+            return done(written.fault());
+        facts_ = std::move(*facts);
+        restart_soon();
+        done({});
+    });
+}
+
+Result<void> WebDoor::clear_certificate() {
+    if (custom_certificate()) {
+        unlink(custom_pem().c_str());
+        show_certificate();
+        restart_soon();
+    }
+    return {};
+}
+
+} // namespace lom

@@ -1,0 +1,541 @@
+#include "web/redfish/answerer.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace lom::web {
+
+namespace {
+
+constexpr std::size_t page = 100;  // members of a collection in one answer
+constexpr int expand_budget = 400; // resources that one $expand may bring
+
+Response not_there(const std::string& uri) {
+    const Message message{"ResourceMissingAtURI", {uri}};
+    return error_response(404, message);
+}
+
+Response not_allowed(const std::string& allow) {
+    const Message message{"OperationNotAllowed", {}};
+    return error_response(405, message).with("Allow", allow);
+}
+
+/// FNV-1a: an ETag needs to differ, not to resist.
+std::string etag_of(const json::object& object) {
+    std::uint64_t hash = 14695981039346656037ULL;
+    for (const char c : json::serialize(object)) {
+        hash ^= static_cast<unsigned char>(c);
+        hash *= 1099511628211ULL;
+    }
+    char text[20];
+    std::snprintf(text, sizeof(text), "\"%016llx\"", static_cast<unsigned long long>(hash));
+    return text;
+}
+
+bool etag_listed(const std::string& list, const std::string& etag) {
+    return list == "*" || list.find(etag) != std::string::npos;
+}
+
+void put(json::object& object, const std::string& at, json::value value) {
+    const std::size_t slash = at.find('/');
+    if (slash == std::string::npos) {
+        object[at] = std::move(value);
+        return;
+    }
+    json::value& inner = object[at.substr(0, slash)];
+    if (!inner.is_object())
+        inner = json::object{};
+    put(inner.get_object(), at.substr(slash + 1), std::move(value));
+}
+
+bool fits(const json::value& value, json::kind kind) {
+    if (kind == json::kind::int64)
+        return value.is_int64() || value.is_uint64();
+    return value.kind() == kind;
+}
+
+std::string plain(const json::value& value) {
+    return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+}
+
+Response query_refused(const Fault& fault) {
+    const std::size_t equals = fault.message.find('=');
+    const std::string name = fault.message.substr(0, equals);
+    const std::string value = fault.message.substr(equals + 1);
+    if (fault.kind == FaultKind::not_found) {
+        const Message message{
+            "QueryNotSupportedOnResource", {}, "", "Leave out the query parameter " + name + "."};
+        return error_response(501, message);
+    }
+    const Message message{"QueryParameterValueFormatError", {value, name}};
+    return error_response(400, message);
+}
+
+json::array allowed_json(const std::vector<std::string>& words) {
+    json::array array;
+    for (const std::string& word : words)
+        array.emplace_back(word);
+    return array;
+}
+
+/// The members of a collection that are asked for, and where the rest is.
+void put_members(json::object& object, json::array members, const Query& query,
+                 const std::string& uri) {
+    const std::size_t count = members.size();
+    const std::size_t begin = std::min(query.skip, count);
+    const std::size_t size = std::min(query.top.value_or(page), page);
+    const std::size_t end = std::min(begin + size, count);
+    object["Members@odata.count"] = count;
+    object["Members"] = json::array(members.begin() + static_cast<std::ptrdiff_t>(begin),
+                                    members.begin() + static_cast<std::ptrdiff_t>(end));
+    // A $top that was asked for is no page of ours, and has no next one.
+    if (end < count && (!query.top || *query.top > page)) {
+        std::string next = uri + "?$skip=" + std::to_string(end);
+        if (query.top)
+            next += "&$top=" + std::to_string(*query.top - page);
+        object["Members@odata.nextLink"] = next;
+    }
+}
+
+} // namespace
+
+// -- which resource
+
+Answerer::Place Answerer::find(const std::string& uri) const {
+    Place place;
+    for (const Resource& resource : all_)
+        if (resource.match(uri, place.ids)) {
+            place.resource = &resource;
+            return place;
+        }
+    const std::size_t actions = uri.rfind("/Actions/");
+    if (actions == std::string::npos)
+        return place;
+    const std::string owner = uri.substr(0, actions);
+    const std::string name = uri.substr(actions + 9);
+    for (const Resource& resource : all_) {
+        if (!resource.match(owner, place.ids))
+            continue;
+        for (const Action& action : resource.actions_)
+            if (action.name == name) {
+                place.resource = &resource;
+                place.action = &action;
+                return place;
+            }
+    }
+    return place;
+}
+
+Task<Response> Answerer::answer(const Request& request, std::string uri,
+                                WebSessions::Ptr session) const {
+    const Place place = find(uri);
+    if (place.resource == nullptr)
+        co_return not_there(uri);
+    Scope scope;
+    scope.uri = uri;
+    scope.ids = place.ids;
+    scope.session = session;
+    scope.source = request.source;
+    scope.services = &services_;
+    if (place.action != nullptr) {
+        if (request.method != "POST")
+            co_return not_allowed("POST");
+        auto response = co_await act(request, *place.action, std::move(scope));
+        co_return std::move(response);
+    }
+    const Resource& resource = *place.resource;
+    if (request.method == "GET" || request.method == "HEAD") {
+        auto response = co_await get(request, resource, std::move(scope));
+        co_return std::move(response);
+    }
+    if (request.method == "PATCH" && resource.can_patch()) {
+        auto response = co_await patch(request, resource, std::move(scope));
+        co_return std::move(response);
+    }
+    if (request.method == "POST" && resource.create_) {
+        auto response = co_await create(request, resource, std::move(scope));
+        co_return std::move(response);
+    }
+    if (request.method == "DELETE" && resource.remove_) {
+        auto response = co_await remove(request, resource, std::move(scope));
+        co_return std::move(response);
+    }
+    co_return not_allowed(resource.allow());
+}
+
+// -- GET
+
+Task<Result<void>> Answerer::load(const Resource& resource, Scope& scope) {
+    for (const Resource::Shown& shown : resource.shown_) {
+        const std::string path = filled_in(shown.target, scope.ids);
+        auto view = co_await scope.session->show(path, shown.depth);
+        if (view)
+            scope.views[path] = std::move(*view);
+        else if (!shown.optional || view.fault().kind != FaultKind::not_found)
+            co_return view.fault();
+    }
+    co_return Result<void>();
+}
+
+Result<json::object> Answerer::render(const Resource& resource, const Scope& scope,
+                                      const Query& query) {
+    json::object object{{"@odata.id", scope.uri}, {"@odata.type", "#" + resource.type_}};
+    if (resource.body_) {
+        for (auto& [key, value] : resource.body_(scope))
+            object[key] = std::move(value);
+    }
+    for (const bool often : {false, true}) {
+        for (const Field& field : resource.fields_) {
+            if (field.changes_often != often)
+                continue;
+            auto value = field.read(scope);
+            if (!value)
+                continue;
+            put(object, field.at, std::move(*value));
+            if (!field.allowed.empty())
+                put(object, field.at + "@Redfish.AllowableValues", allowed_json(field.allowed));
+        }
+        if (often)
+            break;
+        for (const Action& action : resource.actions_) {
+            json::object described{{"target", scope.uri + "/Actions/" + action.name}};
+            for (const Parameter& parameter : action.parameters)
+                if (!parameter.allowed.empty())
+                    described[parameter.name + "@Redfish.AllowableValues"] =
+                        allowed_json(parameter.allowed);
+            put(object, "Actions/#" + action.name, std::move(described));
+        }
+        if (resource.links_) {
+            json::array members;
+            for (const std::string& uri : resource.links_(scope))
+                members.push_back(link_to(uri));
+            put_members(object, std::move(members), query, scope.uri);
+        }
+        if (resource.inline_members_) {
+            json::array members;
+            for (json::object& member : resource.inline_members_(scope))
+                members.push_back(std::move(member));
+            put_members(object, std::move(members), query, scope.uri);
+        }
+        if (!resource.is_collection())
+            object["@odata.etag"] = etag_of(object);
+    }
+    return object;
+}
+
+Task<bool> Answerer::expand(json::value& value, Expand wanted, const Scope& scope,
+                            bool inside_links, int& budget) const {
+    if (json::array* array = value.if_array()) {
+        for (json::value& item : *array)
+            co_await expand(item, wanted, scope, inside_links, budget);
+        co_return true;
+    }
+    json::object* object = value.if_object();
+    if (object == nullptr)
+        co_return true;
+    const json::value* id = object->if_contains("@odata.id");
+    if (object->size() == 1 && id != nullptr && id->is_string()) {
+        if (inside_links ? !wanted.links : !wanted.members)
+            co_return true;
+        const Place place = find(std::string(id->get_string()));
+        if (place.resource == nullptr || place.action != nullptr || --budget < 0)
+            co_return true;
+        Scope inner;
+        inner.uri = std::string(id->get_string());
+        inner.ids = place.ids;
+        inner.session = scope.session;
+        inner.services = scope.services;
+        const auto loaded = co_await load(*place.resource, inner);
+        const Query all;
+        auto rendered =
+            loaded ? render(*place.resource, inner, all) : Result<json::object>(loaded.fault());
+        if (!rendered)
+            co_return true; // stays a link
+        value = std::move(*rendered);
+        if (wanted.levels > 1) {
+            Expand deeper = wanted;
+            --deeper.levels;
+            for (auto& [key, part] : value.get_object())
+                co_await expand(part, deeper, inner, key == "Links", budget);
+        }
+        co_return true;
+    }
+    for (auto& [key, part] : *object)
+        co_await expand(part, wanted, scope, inside_links || key == "Links", budget);
+    co_return true;
+}
+
+Task<bool> Answerer::filter(json::object& collection, const Query& query,
+                            const Scope& scope) const {
+    const auto filter = Filter::parse(query.filter);
+    json::array* members = collection["Members"].if_array();
+    if (!filter || members == nullptr)
+        co_return static_cast<bool>(filter);
+    json::array kept;
+    for (const json::value& member : *members) {
+        json::value whole = member;
+        int budget = expand_budget;
+        Expand once;
+        once.members = true;
+        co_await expand(whole, once, scope, false, budget);
+        if (whole.is_object() && filter->matches(whole.get_object()))
+            kept.push_back(member);
+    }
+    Query rest = query;
+    put_members(collection, std::move(kept), rest, scope.uri);
+    co_return true;
+}
+
+Task<Response> Answerer::get(const Request& request, const Resource& resource, Scope scope) const {
+    auto query = parse_query_options(request.query);
+    if (!query)
+        co_return query_refused(query.fault());
+    const bool paged = query->top || query->skip != 0 || !query->filter.empty() || query->only;
+    if (paged && !resource.is_collection()) {
+        const Message message{"QueryNotSupportedOnResource", {}};
+        co_return error_response(400, message);
+    }
+    if (scope.session) {
+        const auto loaded = co_await load(resource, scope);
+        if (!loaded) {
+            if (loaded.fault().kind == FaultKind::not_found)
+                co_return not_there(scope.uri);
+            co_return fault_response(loaded.fault());
+        }
+    }
+    Query rendering = *query;
+    if (!query->filter.empty()) {
+        rendering.skip = 0;
+        rendering.top.reset();
+    }
+    auto object = render(resource, scope, rendering);
+    if (!object)
+        co_return object.fault().kind == FaultKind::not_found ? not_there(scope.uri)
+                                                              : fault_response(object.fault());
+    if (!query->filter.empty()) {
+        const bool understood = co_await filter(*object, *query, scope);
+        if (!understood) {
+            const Message message{"QueryParameterValueFormatError", {query->filter, "$filter"}};
+            co_return error_response(400, message);
+        }
+    }
+    if (resource.is_collection() && query->skip > 0 &&
+        query->skip >= object->at("Members@odata.count").to_number<std::size_t>()) {
+        const Message message{"QueryParameterOutOfRange",
+                              {std::to_string(query->skip), "$skip",
+                               "0 - " + json::serialize(object->at("Members@odata.count"))}};
+        co_return error_response(400, message);
+    }
+    std::string etag;
+    if (const json::value* tag = object->if_contains("@odata.etag"))
+        etag = std::string(tag->get_string());
+    if (!etag.empty() && etag_listed(request.header("if-none-match"), etag) &&
+        !request.header("if-none-match").empty()) {
+        Response same;
+        same.status = 304;
+        co_return std::move(same.with("ETag", etag));
+    }
+    json::value answer = std::move(*object);
+    if (query->only && answer.at("Members").as_array().size() == 1) {
+        answer = answer.at("Members").as_array()[0];
+        Expand once;
+        once.members = true;
+        int budget = expand_budget;
+        co_await expand(answer, once, scope, false, budget);
+    }
+    if (query->expand) {
+        int budget = expand_budget;
+        json::object& whole = answer.get_object();
+        for (auto& [key, part] : whole)
+            co_await expand(part, *query->expand, scope, key == "Links", budget);
+    }
+    if (!query->select.empty())
+        apply_select(answer.get_object(), query->select);
+    Response response = json_response(200, answer);
+    response.with("Allow", resource.allow());
+    if (!etag.empty())
+        response.with("ETag", etag);
+    const std::string schema = resource.type_.substr(0, resource.type_.rfind('.'));
+    response.with("Link",
+                  "<https://redfish.dmtf.org/schemas/v1/" + schema + ".json>; rel=describedby");
+    co_return std::move(response);
+}
+
+// -- PATCH
+
+Task<bool> Answerer::collect_writes(const Resource& resource, const json::object& body,
+                                    std::string prefix, Scope& scope, std::vector<Message>& refused,
+                                    int& status, int& done) {
+    for (const auto& [key, value] : body) {
+        const std::string at = prefix + std::string(key);
+        if (key.find("@odata.") != json::string_view::npos)
+            continue; // annotations are ignored, as the specification wants
+        const Field* field = nullptr;
+        bool has_inner = false;
+        for (const Field& candidate : resource.fields_) {
+            if (candidate.at == at)
+                field = &candidate;
+            has_inner = has_inner || candidate.at.starts_with(at + "/");
+        }
+        const std::string pointer = "#/" + at;
+        if (field == nullptr && has_inner && value.is_object()) {
+            std::string inner = at + "/";
+            co_await collect_writes(resource, value.get_object(), std::move(inner), scope, refused,
+                                    status, done);
+            continue;
+        }
+        if (field == nullptr) {
+            const bool known = has_inner || at == "Id" || at == "Name";
+            refused.push_back(known ? Message{"PropertyValueTypeError", {plain(value), at}, pointer}
+                                    : Message{"PropertyUnknown", {at}, pointer});
+            continue;
+        }
+        if (!field->writable()) {
+            refused.push_back({"PropertyNotWritable", {at}, pointer});
+            continue;
+        }
+        if (field->kind != json::kind::null && !fits(value, field->kind)) {
+            refused.push_back({"PropertyValueTypeError", {plain(value), at}, pointer});
+            continue;
+        }
+        if (!field->allowed.empty() && std::find(field->allowed.begin(), field->allowed.end(),
+                                                 plain(value)) == field->allowed.end()) {
+            refused.push_back({"PropertyValueNotInList", {plain(value), at}, pointer});
+            continue;
+        }
+        Result<void> outcome;
+        if (field->write) {
+            outcome = co_await field->write(scope, value);
+        } else {
+            auto text = field->convert(value);
+            if (text)
+                outcome = co_await set_in_tree(scope, field->target, field->property, *text);
+            else
+                outcome = text.fault();
+        }
+        if (outcome) {
+            ++done;
+        } else {
+            status = status_of(outcome.fault().kind);
+            refused.push_back(fault_message(outcome.fault(), at));
+        }
+    }
+    co_return true;
+}
+
+Task<Response> Answerer::patch(const Request& request, const Resource& resource,
+                               Scope scope) const {
+    auto body = parse_body(request.body);
+    if (!body) {
+        const Message message{"MalformedJSON", {}};
+        co_return error_response(400, message);
+    }
+    const auto loaded = co_await load(resource, scope);
+    if (!loaded)
+        co_return loaded.fault().kind == FaultKind::not_found ? not_there(scope.uri)
+                                                              : fault_response(loaded.fault());
+    const Query everything;
+    if (const std::string wanted = request.header("if-match"); !wanted.empty()) {
+        const auto now = render(resource, scope, everything);
+        if (!now)
+            co_return fault_response(now.fault());
+        if (!etag_listed(wanted, std::string(now->at("@odata.etag").as_string()))) {
+            const Message message{"PreconditionFailed", {}};
+            co_return error_response(412, message);
+        }
+    }
+    std::vector<Message> refused;
+    int status = 400;
+    int done = 0;
+    std::string top;
+    co_await collect_writes(resource, *body, std::move(top), scope, refused, status, done);
+    if (done == 0 && refused.empty())
+        refused.push_back({"NoOperation", {}});
+    if (done == 0)
+        co_return error_response(status, refused);
+    scope.views.clear();
+    const auto again = co_await load(resource, scope);
+    auto object = again ? render(resource, scope, everything) : Result<json::object>(again.fault());
+    if (!object)
+        co_return no_content(); // changed, and out of sight by that
+    for (const Message& message : refused)
+        (*object)[message.property.substr(2) + "@Message.ExtendedInfo"] =
+            json::array{message_json(message)};
+    const std::string etag(object->at("@odata.etag").as_string());
+    Response response = json_response(200, *object);
+    co_return std::move(response.with("ETag", etag));
+}
+
+// -- POST, DELETE
+
+namespace {
+
+/// What is wrong with an action's parameters; empty: nothing.
+std::vector<Message> wrong_parameters(const Action& action, const json::object& body) {
+    std::vector<Message> wrong;
+    for (const auto& [key, value] : body) {
+        const std::string name(key);
+        const auto known =
+            std::find_if(action.parameters.begin(), action.parameters.end(),
+                         [&](const Parameter& parameter) { return parameter.name == name; });
+        if (known == action.parameters.end())
+            wrong.push_back({"ActionParameterUnknown", {action.name, name}});
+        else if (!fits(value, known->kind) && !(value.is_null() && !known->required))
+            wrong.push_back({"ActionParameterValueTypeError", {plain(value), name, action.name}});
+        else if (!known->allowed.empty() && !value.is_null() &&
+                 std::find(known->allowed.begin(), known->allowed.end(), plain(value)) ==
+                     known->allowed.end())
+            wrong.push_back({"ActionParameterValueNotInList", {plain(value), name, action.name}});
+    }
+    for (const Parameter& parameter : action.parameters)
+        if (parameter.required && !body.contains(parameter.name))
+            wrong.push_back({"ActionParameterMissing", {action.name, parameter.name}});
+    return wrong;
+}
+
+} // namespace
+
+Task<Response> Answerer::act(const Request& request, const Action& action, Scope scope) const {
+    auto body =
+        request.body.empty() ? Result<json::object>(json::object{}) : parse_body(request.body);
+    if (!body) {
+        const Message message{"MalformedJSON", {}};
+        co_return error_response(400, message);
+    }
+    const auto wrong = wrong_parameters(action, *body);
+    if (!wrong.empty())
+        co_return error_response(400, wrong);
+    auto response = co_await action.run(scope, std::move(*body));
+    co_return std::move(response);
+}
+
+Task<Response> Answerer::create(const Request& request, const Resource& resource,
+                                Scope scope) const {
+    auto body = parse_body(request.body);
+    if (!body) {
+        const Message message{"MalformedJSON", {}};
+        co_return error_response(400, message);
+    }
+    auto response = co_await resource.create_(scope, std::move(*body));
+    co_return std::move(response);
+}
+
+Task<Response> Answerer::remove(const Request& request, const Resource& resource,
+                                Scope scope) const {
+    const auto loaded = co_await load(resource, scope);
+    if (!loaded)
+        co_return loaded.fault().kind == FaultKind::not_found ? not_there(scope.uri)
+                                                              : fault_response(loaded.fault());
+    if (const std::string wanted = request.header("if-match"); !wanted.empty()) {
+        const Query everything;
+        const auto now = render(resource, scope, everything);
+        if (!now || !etag_listed(wanted, std::string(now->at("@odata.etag").as_string()))) {
+            const Message message{"PreconditionFailed", {}};
+            co_return error_response(412, message);
+        }
+    }
+    auto response = co_await resource.remove_(scope);
+    co_return std::move(response);
+}
+
+} // namespace lom::web

@@ -1,0 +1,43 @@
+// lomd's changes as Redfish events, told to event streams (SSE). One subscription at lomd for each
+// session that has a stream open. Loop thread only.
+#pragma once
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "web/http.h"
+#include "web/sessions.h"
+#include "web/task.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lom::web {
+
+class EventHub {
+  public:
+    explicit EventHub(Loop& loop) : loop_(loop) {}
+    ~EventHub();
+
+    /// The response whose body is the stream of this session's events.
+    Task<Response> stream(WebSessions::Ptr session);
+
+  private:
+    struct Channel;
+    Task<bool> open(std::shared_ptr<Channel> channel);
+    void on_readable(const std::shared_ptr<Channel>& channel);
+    void tell(const std::shared_ptr<Channel>& channel, const std::string& change);
+    void again_soon(const std::shared_ptr<Channel>& channel);
+
+    Loop& loop_;
+    std::map<std::string, std::shared_ptr<Channel>> channels_; ///< by session token
+    std::int64_t next_id_ = 1;
+};
+
+/// One change of lomd's as a Redfish Event object; empty: not to be told.
+std::string redfish_event(const std::string& change, std::int64_t id);
+
+} // namespace lom::web

@@ -1,0 +1,409 @@
+#include "web/server.h"
+
+#include "web/bridge.h"
+
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/core/detect_ssl.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <list>
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using tcp = asio::ip::tcp;
+
+namespace lom::web {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t most_connections = 1500;
+// Connections that have not sent a whole request yet. When a newcomer finds them all taken, the one
+// that has been at it for longest makes room: whoever sends slowly keeps nobody out.
+constexpr std::size_t most_beginners = 200;
+constexpr auto handshake_limit = 10s;
+constexpr auto header_limit = 10s;
+constexpr auto body_limit = 60s;
+constexpr auto idle_limit = 60s;
+constexpr auto write_limit = 60s;
+constexpr auto heartbeat = 15s;
+constexpr std::uint32_t longest_header = 16U << 10U;
+constexpr std::uint64_t longest_redirected = 4096; // a request in plain HTTP on this port
+
+constexpr auto awaited = asio::as_tuple(asio::use_awaitable);
+
+using Stream = beast::ssl_stream<beast::tcp_stream>;
+using Message = http::request<http::string_body>;
+
+asio::ssl::context tls_context(const std::string& pem) {
+    asio::ssl::context context(asio::ssl::context::tls_server);
+    context.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1 |
+                        asio::ssl::context::no_compression | SSL_OP_NO_RENEGOTIATION |
+                        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_cipher_list(context.native_handle(),
+                            "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!SHA1:!SHA256:!SHA384");
+    SSL_CTX_set_mode(context.native_handle(), SSL_MODE_RELEASE_BUFFERS);
+    const asio::const_buffer text(pem.data(), pem.size());
+    context.use_certificate_chain(text);
+    context.use_private_key(text, asio::ssl::context::pem);
+    return context;
+}
+
+std::string without_zone(const tcp::endpoint& peer) {
+    const auto address = peer.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped())
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+    return address.to_string();
+}
+
+/// The header as the rest of lom-web sees it; false: not to be understood.
+bool translate(const http::request_header<>& header, const std::string& source, Request& request) {
+    bool fine = true;
+    request.method = std::string(header.method_string());
+    request.source = source;
+    const std::string_view target(header.target().data(), header.target().size());
+    if (target.empty() || target[0] != '/')
+        return false;
+    const std::size_t mark = std::min(target.find('?'), target.size());
+    request.path = percent_decoded(target.substr(0, mark), false, fine);
+    if (mark < target.size()) {
+        request.raw_query = std::string(target.substr(mark + 1));
+        request.query = parse_query(request.raw_query, fine);
+    }
+    for (const auto& field : header) {
+        std::string name(field.name_string());
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        const std::string value(field.value());
+        auto [at, fresh] = request.headers.emplace(name, value);
+        if (!fresh)
+            at->second += (name == "cookie" ? "; " : ", ") + value;
+    }
+    request.wants_websocket = beast::websocket::is_upgrade(
+        http::request<http::empty_body>(http::request_header<>(header)));
+    return fine;
+}
+
+void add_security_headers(http::fields& fields) {
+    fields.set("Strict-Transport-Security", "max-age=31536000");
+    fields.set("Content-Security-Policy",
+               "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: "
+               "blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; "
+               "media-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+               "frame-ancestors 'none'");
+    fields.set("X-Content-Type-Options", "nosniff");
+    fields.set("X-Frame-Options", "DENY");
+    fields.set("Referrer-Policy", "no-referrer");
+    fields.set("Cross-Origin-Opener-Policy", "same-origin");
+    fields.set("Cross-Origin-Resource-Policy", "same-origin");
+    fields.set("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
+    fields.set(http::field::server, "OpenLOM");
+}
+
+Response plain(int status, const std::string& sentence) {
+    Response response;
+    response.status = status;
+    response.body = sentence + "\n";
+    response.with("Content-Type", "text/plain; charset=utf-8");
+    return response;
+}
+
+} // namespace
+
+struct Server::Impl {
+    Impl(Loop& loop_in, const std::string& pem, Handler handler_in)
+        : loop(loop_in), context(loop_in.context()), tls(tls_context(pem)),
+          handler(std::move(handler_in)), acceptor(context) {}
+
+    struct Visit {
+        beast::tcp_stream* stream = nullptr;
+    };
+    using Beginners = std::list<Visit>;
+
+    /// Counts a connection; while it has no whole request it stands in the beginners' line.
+    struct Place {
+        Place(Impl& owner_in, beast::tcp_stream& stream) : owner(owner_in) {
+            ++owner.connections;
+            begin(stream);
+        }
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        ~Place() {
+            done();
+            if (--owner.connections < most_connections)
+                owner.accept_again.cancel();
+        }
+        void begin(beast::tcp_stream& stream) {
+            if (standing)
+                return;
+            owner.beginners.push_back({&stream});
+            at = std::prev(owner.beginners.end());
+            standing = true;
+        }
+        void done() {
+            if (std::exchange(standing, false))
+                owner.beginners.erase(at);
+        }
+        Impl& owner;
+        Beginners::iterator at;
+        bool standing = false;
+    };
+
+    asio::awaitable<void> accept() {
+        for (;;) {
+            if (connections >= most_connections) {
+                accept_again.expires_after(1s);
+                co_await accept_again.async_wait(awaited);
+                continue;
+            }
+            auto [error, socket] = co_await acceptor.async_accept(awaited);
+            if (error == asio::error::operation_aborted)
+                co_return;
+            if (error) { // out of descriptors, most likely: the backlog holds them meanwhile
+                accept_again.expires_after(100ms);
+                co_await accept_again.async_wait(awaited);
+                continue;
+            }
+            if (beginners.size() >= most_beginners)
+                beginners.front().stream->cancel();
+            asio::co_spawn(context, visit(beast::tcp_stream(std::move(socket))), asio::detached);
+        }
+    }
+
+    asio::awaitable<void> visit(beast::tcp_stream tcp_stream) {
+        boost::system::error_code ignored;
+        tcp_stream.socket().set_option(tcp::no_delay(true), ignored);
+        const std::string source = without_zone(tcp_stream.socket().remote_endpoint(ignored));
+        beast::flat_buffer buffer;
+        Stream stream(std::move(tcp_stream), tls);
+        Place place(*this, stream.next_layer());
+        stream.next_layer().expires_after(handshake_limit);
+        const auto [detect_error, is_tls] =
+            co_await beast::async_detect_ssl(stream.next_layer(), buffer, awaited);
+        if (detect_error)
+            co_return;
+        if (!is_tls)
+            co_return co_await redirect(stream.next_layer(), buffer);
+        const auto [error, used] =
+            co_await stream.async_handshake(asio::ssl::stream_base::server, buffer.data(), awaited);
+        if (error)
+            co_return;
+        buffer.consume(used);
+        bool more = true;
+        while (more)
+            more = co_await serve_one(stream, buffer, source, place);
+    }
+
+    /// Plain HTTP on this port: the same place in HTTPS.
+    asio::awaitable<void> redirect(beast::tcp_stream& stream, beast::flat_buffer& buffer) {
+        http::request_parser<http::empty_body> parser;
+        parser.header_limit(longest_redirected);
+        const auto [error, size] =
+            co_await http::async_read_header(stream, buffer, parser, awaited);
+        const auto& request = parser.get();
+        const std::string host(request[http::field::host]);
+        http::response<http::empty_body> answer(http::status::permanent_redirect, 11);
+        if (error || host.empty() || host.find_first_of("/\\@?# ") != std::string::npos ||
+            request.target().empty() || request.target()[0] != '/')
+            answer.result(http::status::bad_request);
+        else
+            answer.set(http::field::location, "https://" + host + std::string(request.target()));
+        answer.keep_alive(false);
+        answer.content_length(0);
+        co_await http::async_write(stream, answer, awaited);
+        boost::system::error_code ignored;
+        stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    }
+
+    /// One request and its answer; false: the connection ends.
+    asio::awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer,
+                                    const std::string& source, Place& place) {
+        auto& lowest = stream.next_layer();
+        http::request_parser<http::string_body> parser;
+        parser.header_limit(longest_header);
+        lowest.expires_after(place.standing ? header_limit : idle_limit);
+        place.begin(lowest);
+        const auto [header_error, header_size] =
+            co_await http::async_read_header(stream, buffer, parser, awaited);
+        if (header_error)
+            co_return co_await refuse(stream, header_error);
+        Request request;
+        if (!translate(parser.get(), source, request))
+            co_return co_await refuse(stream, http::error::bad_target);
+        parser.body_limit(handler.body_limit(request));
+        if (parser.content_length() && *parser.content_length() > handler.body_limit(request))
+            co_return co_await refuse(stream, http::error::body_limit);
+        lowest.expires_after(body_limit);
+        if (request.header("expect") == "100-continue") {
+            http::response<http::empty_body> go_on(http::status::continue_, 11);
+            co_await http::async_write(stream, go_on, awaited);
+        }
+        // Into the parser, not its message: only the parser applies the limit.
+        const auto [body_error, body_size] =
+            co_await http::async_read(stream, buffer, parser, awaited);
+        if (body_error)
+            co_return co_await refuse(stream, body_error);
+        place.done();
+        lowest.expires_never();
+        request.body = std::move(parser.get().body());
+        const bool keep_alive = parser.get().keep_alive();
+        const bool head = request.method == "HEAD";
+        Response response = co_await answer_to(std::move(request));
+        if (response.upgrade.kind != Upgrade::Kind::none) {
+            co_await run_websocket(std::move(stream), parser.release(),
+                                   std::move(response.upgrade));
+            co_return false;
+        }
+        if (response.flow) {
+            co_await write_flow(stream, std::move(response));
+            co_return false;
+        }
+        co_return co_await write(stream, std::move(response), keep_alive, head);
+    }
+
+    asio::awaitable<Response> answer_to(Request request) {
+        co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Response)>(
+            [this](auto completion, Request asked) {
+                auto shared = std::make_shared<decltype(completion)>(std::move(completion));
+                handler.request(std::move(asked), [this, shared](Response response) {
+                    // Never from inside the initiation: the coroutine must stand still first.
+                    auto kept = std::make_shared<Response>(std::move(response));
+                    asio::post(context, [shared, kept] { (*shared)(std::move(*kept)); });
+                });
+            },
+            asio::use_awaitable, std::move(request));
+    }
+
+    static asio::awaitable<bool> refuse(Stream& stream, beast::error_code error) {
+        if (error == http::error::header_limit)
+            co_return co_await write(stream, plain(431, "The request's header is too long."), false,
+                                     false);
+        if (error == http::error::body_limit)
+            co_return co_await write(stream, plain(413, "The request's body is too long."), false,
+                                     false);
+        if (error == beast::error::timeout || error == asio::error::operation_aborted ||
+            error == http::error::end_of_stream ||
+            error.category() != make_error_code(http::error::bad_method).category())
+            co_return false;
+        co_return co_await write(stream, plain(400, "This is not HTTP/1.1."), false, false);
+    }
+
+    static void fill(http::fields& fields, const Response& response) {
+        add_security_headers(fields);
+        for (const auto& [name, value] : response.headers)
+            fields.insert(name, value);
+    }
+
+    static asio::awaitable<bool> write(Stream& stream, Response response, bool keep_alive,
+                                       bool head) {
+        const std::string_view body = response.shared_body ? *response.shared_body : response.body;
+        http::response<http::span_body<const char>> message;
+        message.version(11);
+        message.result(static_cast<unsigned>(response.status));
+        fill(message, response);
+        message.keep_alive(keep_alive);
+        if (!head)
+            message.body() = {body.data(), body.size()};
+        if (response.status != 204 && response.status != 304)
+            message.content_length(body.size());
+        stream.next_layer().expires_after(write_limit);
+        http::response_serializer<http::span_body<const char>> serializer(message);
+        beast::error_code error;
+        if (head)
+            std::tie(error, std::ignore) =
+                co_await http::async_write_header(stream, serializer, awaited);
+        else
+            std::tie(error, std::ignore) = co_await http::async_write(stream, serializer, awaited);
+        if (error)
+            co_return false;
+        if (!keep_alive)
+            co_await stream.async_shutdown(awaited);
+        co_return keep_alive;
+    }
+
+    static asio::awaitable<void> write_flow(Stream& stream, Response response) {
+        const auto flow = response.flow;
+        http::response<http::empty_body> header(http::status::ok, 11);
+        fill(header, response);
+        header.keep_alive(false);
+        stream.next_layer().expires_after(write_limit);
+        http::response_serializer<http::empty_body> serializer(header);
+        auto [error, size] = co_await http::async_write_header(stream, serializer, awaited);
+        asio::steady_timer timer(co_await asio::this_coro::executor);
+        flow->wake = [&timer] { timer.cancel(); };
+        while (!error && (!flow->closed || !flow->chunks.empty())) {
+            if (flow->chunks.empty()) {
+                timer.expires_after(heartbeat);
+                co_await timer.async_wait(awaited);
+                if (flow->chunks.empty() && !flow->closed)
+                    flow->push(": still here\n\n");
+                continue;
+            }
+            const std::string chunk = std::move(flow->chunks.front());
+            flow->chunks.pop_front();
+            flow->bytes -= chunk.size();
+            stream.next_layer().expires_after(write_limit);
+            std::tie(error, size) =
+                co_await asio::async_write(stream, asio::buffer(chunk), awaited);
+        }
+        flow->wake = nullptr;
+        if (flow->ended)
+            flow->ended();
+    }
+
+    asio::awaitable<void> run_websocket(Stream stream, Message request, Upgrade upgrade) {
+        stream.next_layer().expires_never();
+        beast::websocket::stream<Stream> socket(std::move(stream));
+        socket.set_option(beast::websocket::stream_base::decorator(
+            [](beast::websocket::response_type& answer) { add_security_headers(answer); }));
+        co_await bridge(std::move(socket), std::move(request), std::move(upgrade));
+    }
+
+    Loop& loop;
+    asio::io_context& context;
+    asio::ssl::context tls;
+    Handler handler;
+    tcp::acceptor acceptor;
+    asio::steady_timer accept_again{context};
+    std::size_t connections = 0;
+    Beginners beginners;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(Loop& loop, UniqueFd listener, const std::string& pem,
+                                              Handler handler) {
+    try {
+        auto impl = std::make_unique<Impl>(loop, pem, std::move(handler));
+        sockaddr_storage address{};
+        socklen_t size = sizeof(address);
+        getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+        impl->acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(),
+                              listener.release());
+        asio::co_spawn(impl->context, impl->accept(), asio::detached);
+        return std::unique_ptr<Server>(new Server(std::move(impl)));
+    } catch (const boost::system::system_error& error) {
+        return Fault{FaultKind::internal,
+                     std::string("HTTPS cannot start: ") + error.code().message()};
+    }
+}
+
+} // namespace lom::web
