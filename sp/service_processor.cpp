@@ -95,8 +95,9 @@ std::vector<std::string> targets_of(ManagedHost::Part part) {
 } // namespace
 
 struct ServiceProcessor::Impl {
-    Impl(Loop& loop_in, ServiceOptions options_in)
-        : loop(loop_in), options(std::move(options_in)) {}
+    Impl(Loop& loop_in, ServiceOptions options_in) : loop(loop_in), options(std::move(options_in)) {
+        options.paths.listen_address = options.listen;
+    }
 
     Result<void> start() {
         const std::array steps{&Impl::prepare_folders, &Impl::open_state, &Impl::first_account,
