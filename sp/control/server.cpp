@@ -319,7 +319,8 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     }
 
     void open_session(const Request& request, const Caller& caller) {
-        if (!is_door || (request.type != "shell" && request.type != "exec"))
+        if (!is_door ||
+            (request.type != "shell" && request.type != "exec" && request.type != "screen"))
             return answer(
                 encode_fault(request.id, denied("This connection cannot open sessions.")));
         int ends[2];
