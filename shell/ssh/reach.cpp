@@ -16,6 +16,13 @@ namespace lom::shell {
 
 namespace {
 
+// The sanitizers have files of their own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 constexpr std::uint64_t look = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t run = LANDLOCK_ACCESS_FS_EXECUTE;
 constexpr std::uint64_t write_file = LANDLOCK_ACCESS_FS_WRITE_FILE;
@@ -58,10 +65,8 @@ Fault broken() {
 } // namespace
 
 Result<void> limit_reach(int program_folder) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)program_folder; // the sanitizers have files of their own
-    return {};
-#else
+    if (sanitized)
+        return {};
     landlock_ruleset_attr attributes{};
     attributes.handled_access_fs = everything;
     const UniqueFd ruleset(
@@ -78,7 +83,6 @@ Result<void> limit_reach(int program_folder) {
     if (syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
         return broken();
     return {};
-#endif
 }
 
 } // namespace lom::shell

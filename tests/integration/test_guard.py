@@ -165,6 +165,12 @@ def test_an_account_that_is_guessed_at_is_locked_for_strangers_only(sp, keys):
     assert sp.ssh("version", user="anna", password=right,
                   options=["-b", "127.0.0.16"]).returncode == 0
     sp.lom("set", policy, "attempts=5")
+    sp.lom("delete", "-script", "/SP/users/clerk")  # an earlier test's
+    kept = sp.lom("set", "/SP/users/root", "locked=true")
+    assert kept.returncode == 2 and "Nobody else could log in" in kept.stdout
+    assert sp.lom("set", "/SP/users/anna", "locked=true").returncode == 0
+    assert guess(sp, "anna", right, "127.0.0.200").wait(30) == 255
+    assert sp.lom("set", "/SP/users/anna", "locked=false").returncode == 0
 
 
 def test_hanging_up_does_not_help_a_guesser(sp):
