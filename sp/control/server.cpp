@@ -227,7 +227,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             if (!self)
                 return;
             if (!account) {
-                ++self->failures;
+                self->failures += verdict.guess ? 1 : 0;
                 return done(denied("Permission denied"));
             }
             self->bind_new(account->name, source, self->session_type);
