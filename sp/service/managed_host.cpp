@@ -126,9 +126,9 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
                      host_->prompt_input(bytes);
              },
          .send_break =
-             [this] {
+             [this](const std::function<void()>& sent) {
                  if (host_)
-                     host_->send_break([](const Result<void>&) {});
+                     host_->send_break([sent](const Result<void>&) { sent(); });
              },
          .changed = [this] { tell(Part::console); },
          .trouble =
