@@ -95,8 +95,9 @@ std::vector<std::string> targets_of(ManagedHost::Part part) {
 } // namespace
 
 struct ServiceProcessor::Impl {
-    Impl(Loop& loop_in, ServiceOptions options_in)
-        : loop(loop_in), options(std::move(options_in)) {}
+    Impl(Loop& loop_in, ServiceOptions options_in) : loop(loop_in), options(std::move(options_in)) {
+        options.paths.listen_address = options.listen;
+    }
 
     Result<void> start() {
         const std::array steps{&Impl::prepare_folders, &Impl::open_state, &Impl::first_account,
@@ -204,8 +205,6 @@ struct ServiceProcessor::Impl {
                                  *audit, *host, *web, acceleration_reason, options.listen,
                                  options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
-        if (!options.doors)
-            return {};
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },

@@ -143,7 +143,9 @@ class Builder {
 
     void usb() {
         add({"-device", "qemu-xhci,id=usb,p2=8,p3=8,addr=0x" + slot_text(usb_slot)});
-        add({"-device", "usb-tablet,bus=usb.0", "-device", "usb-kbd,bus=usb.0"});
+        // Absolute mouse positions. The keyboard is the PS/2 one: firmware polls a USB keyboard 18
+        // times a second, and keys of whoever types faster are lost or seem held.
+        add({"-device", "usb-tablet,bus=usb.0"});
         add({"-device", "usb-bot,id=bot0,bus=usb.0"});
         // A medium that is inserted later is news to the guest (unit attention), which SeaBIOS
         // takes for a failed read: what may be booted is there from the start.

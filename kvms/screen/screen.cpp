@@ -37,9 +37,10 @@ const Fault absent{FaultKind::unavailable, "The screen's server is being started
 } // namespace
 
 struct Screen::Impl {
-    Impl(Loop& loop_in, ScreenPaths paths_in, std::string host_in, std::function<void()> changed_in)
+    Impl(Loop& loop_in, ScreenPaths paths_in, std::string host_in,
+         std::function<void(const std::string&)> refused_in)
         : loop(loop_in), paths(std::move(paths_in)), host(std::move(host_in)),
-          changed(std::move(changed_in)) {}
+          refused(std::move(refused_in)) {}
 
     // -- the process
 
@@ -110,7 +111,6 @@ struct Screen::Impl {
             status = {};
             for (auto& [id, waiting] : std::exchange(waiting_answers, {}))
                 waiting.done(absent, {}, {});
-            changed();
             if (Clock::now() - started < short_life)
                 try_again();
             else
@@ -152,6 +152,8 @@ struct Screen::Impl {
     void on_message(const json::object& message) {
         if (const json::object* now = member(message, "status"))
             return on_status(*now);
+        if (const std::string who = text(message, "refused"); !who.empty())
+            return refused(who);
         UniqueFd file = flag(message, "file") ? lines->take_fd() : UniqueFd();
         const auto found = waiting_answers.find(number<std::uint64_t>(message, "answer"));
         if (found == waiting_answers.end())
@@ -171,7 +173,6 @@ struct Screen::Impl {
                 status.viewers.push_back({text(*viewer, "who"), text(*viewer, "session"),
                                           flag(*viewer, "may_write"), flag(*viewer, "writer")});
         follow_display();
-        changed();
     }
 
     // -- the host's display
@@ -241,7 +242,7 @@ struct Screen::Impl {
     Loop& loop;
     ScreenPaths paths;
     std::string host;
-    std::function<void()> changed;
+    std::function<void(const std::string&)> refused;
     ScreenStatus status;
     bool host_on = false;
     json::object notice;
@@ -258,8 +259,9 @@ struct Screen::Impl {
     Loop::Handle display_timer;
 };
 
-Screen::Screen(Loop& loop, ScreenPaths paths, std::string host, std::function<void()> changed)
-    : impl_(std::make_unique<Impl>(loop, std::move(paths), std::move(host), std::move(changed))) {}
+Screen::Screen(Loop& loop, ScreenPaths paths, std::string host,
+               std::function<void(const std::string&)> refused)
+    : impl_(std::make_unique<Impl>(loop, std::move(paths), std::move(host), std::move(refused))) {}
 Screen::~Screen() = default;
 
 void Screen::open() { impl_->open(); }

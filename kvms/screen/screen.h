@@ -61,7 +61,9 @@ class Screen {
     template <typename T>
     using Done = std::function<void(Result<T>)>;
 
-    Screen(Loop& loop, ScreenPaths paths, std::string host, std::function<void()> changed);
+    /// `refused` hears of viewers that gave a wrong password.
+    Screen(Loop& loop, ScreenPaths paths, std::string host,
+           std::function<void(const std::string& who)> refused);
     ~Screen(); ///< leaves lom-kvm and its viewers
 
     /// Starts lom-kvm or adopts the running one.

@@ -30,8 +30,11 @@ using namespace fields;
 // A reset takes the old QEMU away and brings a new one: viewers go on seeing the picture meanwhile.
 constexpr auto notice_after = 1500ms;
 constexpr auto pace_without_viewers = 250ms;
-// The picture before a reset is wanted, and QEMU may have sent the one after it already.
+// The picture before a reset is wanted, and QEMU may have sent the one after it already: black, or
+// of another size.
 constexpr auto settled = 300ms;
+// Younger displays show nothing of the guest's yet.
+constexpr auto grown_up = 1s;
 constexpr std::size_t most_queued_input = 64U << 10U;
 
 bool one_colour(const Frame& frame) {
@@ -66,7 +69,11 @@ struct ScreenProcess::Impl {
                                                   if (clipboard)
                                                       typist.type(text);
                                               },
-                                          .changed = [this] { on_viewers_changed(); }});
+                                          .changed = [this] { on_viewers_changed(); },
+                                          .refused =
+                                              [this](const std::string& who) {
+                                                  tell({{"refused", who}});
+                                              }});
         accept_watch = loop.watch(listener.get(), Loop::Wait::readable, [this] { accept(); });
     }
 
@@ -153,18 +160,18 @@ struct ScreenProcess::Impl {
     }
 
     void on_resized() {
-        live = true;
+        last_resize = Clock::now();
+        if (!std::exchange(live, true))
+            live_since = last_resize;
         notice_timer.reset();
         viewers->frame_resized();
         report();
     }
 
     void on_updated(const std::vector<Rect>& changed) {
-        if (!changed.empty()) {
+        if (!changed.empty())
             viewers->frame_changed(changed);
-            last_change = Clock::now();
-        }
-        if (last_change - before_time > settled) // now and then
+        if (Clock::now() - before_time > settled)
             remember();
         request_again();
     }
@@ -187,6 +194,7 @@ struct ScreenProcess::Impl {
         forget_display();
         if (was_live)
             keep();
+        before = {};
         viewers->set_cursor({});
         typist.forget();
         report();
@@ -219,20 +227,22 @@ struct ScreenProcess::Impl {
     }
 
     void take_keep(const json::object&) {
-        if (live)
+        if (live && Clock::now() - live_since > grown_up)
             keep();
     }
 
     // -- the last picture
 
     void remember() {
+        if (!live || one_colour(frame))
+            return;
         before = frame;
         before_time = Clock::now();
     }
 
     void keep() {
-        const bool just_changed = Clock::now() - last_change < settled || one_colour(frame);
-        last = just_changed && !before.pixels.empty() ? before : frame;
+        const bool gone = (live && Clock::now() - last_resize < settled) || one_colour(frame);
+        last = gone && !before.pixels.empty() ? before : frame;
     }
 
     // -- viewers
@@ -327,10 +337,11 @@ struct ScreenProcess::Impl {
     UniqueFd listener;
     Font font;
     Frame frame;
-    Frame before; ///< a moment ago
+    Frame before; ///< a moment ago, if that was not black
     Frame last;   ///< before the last reset, panic or power-off
-    Clock::time_point last_change;
     Clock::time_point before_time;
+    Clock::time_point last_resize;
+    Clock::time_point live_since;
     HostNotice notice;
     bool live = false;      ///< the frame is the host's
     bool clipboard = false; ///< the writer's is typed

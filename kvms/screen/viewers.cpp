@@ -25,6 +25,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto handshake_limit = 30s;
+// Guessing is slow: that many at a time, and each wrong answer holds its place for a while.
+constexpr std::size_t most_guessing = 8;
+constexpr auto wrong_password_pause = 3s;
 constexpr std::size_t most_held_keys = 64;
 constexpr std::size_t queue_limit = 160U << 20U; // far above any single update
 constexpr std::string_view handshake = "RFB 003.008\n\1\1";
@@ -42,7 +45,8 @@ struct Viewers::Impl {
         std::unique_ptr<Stream> stream;
         std::unique_ptr<ViewerProtocol> protocol;
         rfbClientPtr client = nullptr;
-        Loop::Handle limit; ///< of the handshake
+        Loop::Handle limit;    ///< of the handshake
+        bool guessing = false; ///< has a password to give
         ViewerAbilities abilities;
         bool told_extended_keys = false;
         int told_leds = -1;
@@ -114,6 +118,7 @@ struct Viewers::Impl {
 
     void begin(Viewer& viewer) {
         viewer.limit.reset();
+        viewer.guessing = false;
         const std::string output = with_socket(viewer, handshake, [&](int socket) {
             viewer.client = rfbNewClient(screen.get(), socket);
             for (int step = 0; step < 3 && viewer.client != nullptr; ++step)
@@ -213,11 +218,15 @@ struct Viewers::Impl {
     // -- viewers
 
     void add(UniqueFd socket, ViewerInfo info, bool force, const std::string& password) {
-        if (viewers.size() >= Viewers::most)
+        const auto guessing = std::count_if(viewers.begin(), viewers.end(),
+                                            [](const ViewerPtr& v) { return v->guessing; });
+        if (viewers.size() >= Viewers::most ||
+            (!password.empty() && static_cast<std::size_t>(guessing) >= most_guessing))
             return;
         const auto viewer = std::make_shared<Viewer>();
         viewer->info = std::move(info);
         viewer->info.id = next_id++;
+        viewer->guessing = !password.empty();
         viewers.push_back(viewer);
         const std::weak_ptr weak(viewer);
         viewer->protocol =
@@ -292,8 +301,16 @@ struct Viewers::Impl {
     }
 
     void on_data(Viewer& viewer, std::string_view bytes) {
-        if (!viewer.over && !viewer.protocol->feed(bytes))
-            end_later(viewer);
+        if (viewer.over)
+            return;
+        const auto fine = viewer.protocol->feed(bytes);
+        if (fine)
+            return;
+        if (fine.fault().kind != FaultKind::denied)
+            return end_later(viewer);
+        viewer.over = true;
+        handlers.refused(viewer.info.who);
+        viewer.limit = loop.after(wrong_password_pause, [this, &viewer] { end_later(viewer); });
     }
 
     /// From inside a call of the viewer's own.

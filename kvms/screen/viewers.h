@@ -31,11 +31,12 @@ class Viewers {
   public:
     static constexpr std::size_t most = 300;
 
-    struct Handlers { ///< of the writer only
+    struct Handlers { ///< keys, pointer and texts are the writer's only
         std::function<void(std::uint32_t keysym, std::uint32_t code, bool down)> key;
         std::function<void(unsigned buttons, int x, int y)> pointer;
         std::function<void(std::string)> text;
         std::function<void()> changed; ///< viewers came, went, or swapped seats
+        std::function<void(const std::string& who)> refused; ///< gave a wrong password
     };
 
     /// `frame` outlives the viewers and has a size.

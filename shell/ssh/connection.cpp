@@ -145,6 +145,9 @@ int Connection::timeout() const {
         due = grace_end_;
     else if (client_.fd() < 0)
         due = next_resume_;
+    for (const auto& screen : screens_)
+        if (const auto forward_due = screen->due())
+            due = std::min(due.value_or(*forward_due), *forward_due);
     if (!due)
         return -1;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - Clock::now());
@@ -348,16 +351,22 @@ int Connection::answer_forward(ssh_message message) {
     const char* host = ssh_message_channel_request_open_destination(message);
     if (!host || host != ScreenForward::host)
         return refused;
+    auto control = client_.open_session("screen");
+    auto session = control ? control::Client::from_fd(std::move(control->fd), ".")
+                           : Result<control::Client>(control.fault());
+    if (!session)
+        return refused;
     control::RunRequest request;
     request.target = "/HOST/screen";
     request.verb = "start";
-    auto screen = client_.run(request);
+    auto screen = session->run(request);
     if (!screen || !screen->fd)
         return refused;
     ssh_channel channel = ssh_message_channel_request_open_reply_accept(message);
     if (!channel)
         return refused;
-    screens_.push_back(std::make_unique<ScreenForward>(channel, std::move(screen->fd)));
+    screens_.push_back(
+        std::make_unique<ScreenForward>(channel, std::move(*session), std::move(screen->fd)));
     return handled;
 }
 

@@ -8,15 +8,18 @@
 
 namespace lom::shell {
 
+using namespace std::chrono_literals;
+
 namespace {
 
+constexpr auto resume_pause = 500ms;
 constexpr std::size_t block = 32U << 10U;
 constexpr int most_unread = 4 << 20; // libssh's window is 1.25 MiB
 
 } // namespace
 
-ScreenForward::ScreenForward(ssh_channel channel, UniqueFd screen)
-    : channel_(channel), screen_(std::move(screen)) {
+ScreenForward::ScreenForward(ssh_channel channel, control::Client session, UniqueFd screen)
+    : channel_(channel), session_(std::move(session)), screen_(std::move(screen)) {
     fcntl(screen_.get(), F_SETFL, fcntl(screen_.get(), F_GETFL) | O_NONBLOCK);
 }
 
@@ -30,11 +33,31 @@ void ScreenForward::add_to(std::vector<pollfd>& entries, bool may_send) const {
         wanted |= POLLOUT;
     if (wanted != 0)
         entries.push_back({screen_.get(), wanted, 0});
+    entries.push_back({session_.fd(), POLLIN, 0});
+}
+
+std::optional<ScreenForward::Clock::time_point> ScreenForward::due() const {
+    if (session_.fd() >= 0)
+        return std::nullopt;
+    return next_resume_;
+}
+
+// lomd says nothing unasked: readable means that it restarts, or that the session is ended.
+void ScreenForward::check_lomd() {
+    pollfd entry{session_.fd(), POLLIN, 0};
+    if (session_.fd() >= 0 ? poll(&entry, 1, 0) <= 0 : Clock::now() < next_resume_)
+        return;
+    const auto resumed = session_.resume(100ms);
+    next_resume_ = Clock::now() + resume_pause;
+    if (!resumed && resumed.fault().kind == FaultKind::denied)
+        close();
 }
 
 void ScreenForward::pump(bool may_send) {
     if (ssh_channel_is_closed(channel_) != 0)
         closed_ = true;
+    if (!closed_)
+        check_lomd();
     if (closed_)
         return;
     // Until the screen's side is full or libssh's buffer is empty: nothing would wake us for the

@@ -1,14 +1,17 @@
 // A forwarded connection to the host's screen (ssh -L 5900:kvm:5900): bytes between an SSH channel
 // and the descriptor that lomd gave for /HOST/screen, no faster than the slower side takes them.
-// One thread, never blocks.
+// It is a session of its own in /SP/sessions. One thread; blocks only in requests to lomd.
 #pragma once
 
 #include "base/fd.h"
+#include "sp/control/client.h"
 
 #include <libssh/libssh.h>
 
 #include <poll.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +23,10 @@ class ScreenForward {
     /// The only host name that a forward reaches, whatever the port.
     static constexpr std::string_view host = "kvm";
 
-    ScreenForward(ssh_channel channel, UniqueFd screen);
+    using Clock = std::chrono::steady_clock;
+
+    /// `session` has started /HOST/screen and got the descriptor `screen`.
+    ScreenForward(ssh_channel channel, control::Client session, UniqueFd screen);
     ~ScreenForward();
     ScreenForward(const ScreenForward&) = delete;
     ScreenForward& operator=(const ScreenForward&) = delete;
@@ -30,10 +36,13 @@ class ScreenForward {
     /// Moves what can be moved.
     void pump(bool may_send);
     bool finished() const { return closed_; }
+    /// When pump() is to come though nothing moves: lomd was lost.
+    std::optional<Clock::time_point> due() const;
     /// The client broke its window: the connection is to be cut.
     bool overrun() const { return overrun_; }
 
   private:
+    void check_lomd();
     void take_from_client();
     void give_to_screen();
     void take_from_screen();
@@ -41,7 +50,9 @@ class ScreenForward {
     void close();
 
     ssh_channel channel_;
+    control::Client session_;
     UniqueFd screen_;
+    Clock::time_point next_resume_;
     std::string to_screen_;
     std::string to_client_;
     bool client_done_ = false;

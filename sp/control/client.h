@@ -38,7 +38,7 @@ class Client {
                                    const std::string& signed_data, const std::string& signature,
                                    const std::string& source);
     /// A new control descriptor on the authenticated account, for one session of `type`
-    /// ("shell", "exec"); it is listed in /SP/sessions until its last descriptor closes.
+    /// ("shell", "exec", "screen"); it is listed in /SP/sessions until its last descriptor closes.
     struct OpenedSession {
         UniqueFd fd;
         std::string id;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr auto settle_limit = 10s;
 constexpr auto soon = 500ms;
+constexpr const char* vnc_session = "vnc port";   // in no list of sessions: it has no account
 constexpr std::uint64_t most_history = 1U << 20U; // of one answer; the log itself keeps more
 
 const char* severity_text(vmm::Severity severity) {
@@ -79,13 +80,24 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       kvms_state(store, prefix + "kvms/servicestate", Switch::enabled),
       clipboard_typing(store, prefix + "kvms/clipboard_typing", Switch::disabled),
       keyboard_layout(store, prefix + "kvms/keyboard_layout", "us"),
+      vnc_state(store, prefix + "kvms/vnc/servicestate", Switch::disabled),
+      vnc_port(store, prefix + "kvms/vnc/port", 5900),
+      vnc_password(store, prefix + "kvms/vnc/password", ""),
+      vnc_access(store, prefix + "kvms/vnc/access", ScreenAccess::control),
       sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
                          const std::string& name)
     : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
       drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
-      screen_(loop, screen_paths(paths, name), name, [] {}) {}
+      screen_(loop, screen_paths(paths, name), name,
+              [this](const std::string& who) {
+                  events_.append("Screen", "Log", "minor",
+                                 "A VNC viewer gave a wrong password: " + who + ".");
+              }),
+      vnc_(loop, [this](UniqueFd socket,
+                        const std::string& address) { welcome_vnc(std::move(socket), address); }),
+      listen_address_(paths.listen_address) {}
 
 Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
                                                        Settings& store, Log& events,
@@ -129,6 +141,7 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
     host_ = std::move(*host);
     apply_keyboard();
     screen_.open();
+    follow_vnc();
     on_host_changed();
     follow_drive();
     return {};
@@ -162,6 +175,28 @@ void ManagedHost::apply_keyboard() {
     auto layout = kvms::load_layout(*settings_.keyboard_layout);
     screen_.use_keyboard(layout ? std::move(*layout) : kvms::Layout(),
                          *settings_.clipboard_typing == Switch::enabled);
+}
+
+Result<void> ManagedHost::apply_vnc() {
+    vnc_.close();
+    screen_.drop_session(vnc_session);
+    if (*settings_.vnc_state == Switch::disabled)
+        return {};
+    return vnc_.open(listen_address_, static_cast<std::uint16_t>(*settings_.vnc_port));
+}
+
+void ManagedHost::follow_vnc() {
+    if (const auto listening = apply_vnc(); !listening)
+        events_.append("Screen", "Fault", "major", listening.fault().message);
+}
+
+void ManagedHost::welcome_vnc(UniqueFd socket, const std::string& address) {
+    if (*settings_.kvms_state == Switch::enabled && !settings_.vnc_password->empty())
+        (void)screen_.take_viewer(std::move(socket),
+                                  {.who = "VNC password (" + address + ")",
+                                   .session = vnc_session,
+                                   .may_write = *settings_.vnc_access == ScreenAccess::control,
+                                   .password = *settings_.vnc_password});
 }
 
 Result<void> ManagedHost::type_text(const std::string& text) {

@@ -6,6 +6,7 @@
 #include "kvms/console/console.h"
 #include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
+#include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
 #include "sp/tree/settings.h"
 #include "vmm/host.h"
@@ -24,6 +25,12 @@ struct Names<StorageMode> {
     static constexpr const char* all[] = {"disabled", "remote"};
 };
 
+enum class ScreenAccess { view, control };
+template <>
+struct Names<ScreenAccess> {
+    static constexpr const char* all[] = {"view", "control"};
+};
+
 enum class HistoryStart { end, beginning };
 template <>
 struct Names<HistoryStart> {
@@ -32,9 +39,10 @@ struct Names<HistoryStart> {
 
 /// Where things lie; the same for all hosts.
 struct Paths {
-    std::string state_dir; ///< D
-    std::string run_dir;   ///< R
-    std::string programs;  ///< folder of lom, lom-ssh, lom-media
+    std::string state_dir;                    ///< D
+    std::string run_dir;                      ///< R
+    std::string programs;                     ///< folder of lom, lom-ssh, lom-media, lom-kvm
+    std::string listen_address = "127.0.0.1"; ///< of the doors
     std::string host_state(const std::string& host) const { return state_dir + "/hosts/" + host; }
     std::string host_run(const std::string& host) const { return run_dir + "/hosts/" + host; }
 };
@@ -54,6 +62,10 @@ struct HostSettings {
     Setting<Switch> kvms_state;
     Setting<Switch> clipboard_typing;
     Setting<std::string> keyboard_layout;
+    Setting<Switch> vnc_state;
+    Setting<std::int64_t> vnc_port;
+    Setting<std::string> vnc_password;
+    Setting<ScreenAccess> vnc_access;
     Setting<Switch> sharing; ///< of the console
 };
 
@@ -81,6 +93,10 @@ class ManagedHost {
     /// `\\n` in the text is Enter.
     Result<void> type_text(const std::string& text);
 
+    /// Opens or closes the listening VNC port as the settings want it; closes its connections.
+    Result<void> apply_vnc();
+    void follow_vnc(); ///< the same; what goes wrong is an event
+
     // -- the remote image
 
     /// What `status` of host_storage_device says, and the sentence behind it.
@@ -107,6 +123,7 @@ class ManagedHost {
     void on_drive_changed();
     void on_host_changed();
     void show_on_screen();
+    void welcome_vnc(UniqueFd socket, const std::string& address);
     void insert_image();
     void eject_image();
     void log_event(const vmm::HostEvent& event);
@@ -122,6 +139,8 @@ class ManagedHost {
     HostSettings settings_;
     kvms::Drive drive_;
     kvms::Screen screen_;
+    VncDoor vnc_;
+    std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
     std::unique_ptr<vmm::Host> host_;
     bool inserted_ = false; ///< the host was told to have the image in its drive

@@ -6,12 +6,6 @@
 
 namespace lom {
 
-enum class ScreenAccess { view, control };
-template <>
-struct Names<ScreenAccess> {
-    static constexpr const char* all[] = {"view", "control"};
-};
-
 namespace {
 
 /// What was read last; refreshed before each show.
@@ -144,6 +138,76 @@ Target::Ptr last_target(ManagedHost& host) {
 
 } // namespace
 
+namespace {
+
+constexpr std::size_t shortest_vnc_password = 6;
+constexpr std::size_t longest_vnc_password = 8; // the protocol's DES key
+
+Result<void> check_vnc_password(const std::string& password) {
+    if (password.size() < shortest_vnc_password || password.size() > longest_vnc_password)
+        return Fault{FaultKind::invalid_value,
+                     "The password has 6 to 8 characters: VNC looks at no more."};
+    return {};
+}
+
+void switch_vnc(ManagedHost& host, Switch state, const Property::Done& done) {
+    HostSettings& settings = host.settings();
+    if (state == Switch::enabled && settings.vnc_password->empty())
+        return done(Fault{FaultKind::wrong_state, "Set its password first."});
+    const Switch before = *settings.vnc_state;
+    if (const auto stored = settings.vnc_state.set(state); !stored)
+        return done(stored.fault());
+    const auto applied = host.apply_vnc();
+    if (!applied)
+        (void)settings.vnc_state.set(before);
+    done(applied ? Result<SetOutcome>(SetOutcome{}) : applied.fault());
+}
+
+Target::Ptr vnc_target(ManagedHost& host) {
+    HostSettings& settings = host.settings();
+    auto target = Target::make("vnc", "A listening VNC port for the screen; ssh -L 5900:kvm:5900 "
+                                      "needs none.");
+    const auto apply = [&host] { host.follow_vnc(); };
+    target->persistent<ScreenAccess>(settings.vnc_access,
+                                     {.name = "access",
+                                      .doc = "What the password is good for: view or control.",
+                                      .write = Role::admin,
+                                      .changed = apply});
+    target->persistent<std::string>(settings.vnc_password,
+                                    {.name = "password",
+                                     .doc = "The port's own password, 6 to 8 characters.",
+                                     .write = Role::admin,
+                                     .secret = true,
+                                     .check = check_vnc_password,
+                                     .changed = apply});
+    target->persistent<std::int64_t>(
+        settings.vnc_port,
+        {.name = "port",
+         .doc = "TCP port.",
+         .write = Role::admin,
+         .check = [](std::int64_t port) -> Result<void> {
+             if (port < 1 || port > 65535)
+                 return Fault{FaultKind::invalid_value, "A port is a number from 1 to 65535."};
+             return {};
+         },
+         .changed = apply});
+    target->managed<Switch>(
+        {.name = "servicestate",
+         .doc = "enabled: the port is open.",
+         .write = Role::admin,
+         .get = [&settings] { return *settings.vnc_state; },
+         .set = [&host](const Caller&, Switch state,
+                        const Property::Done& done) { switch_vnc(host, state, done); }});
+    target->shows<std::string>("warning", "What VNC's password is worth.", [] {
+        return std::string(
+            "VNC encrypts nothing: keys and pictures cross the network in the clear, and its "
+            "password protects with 56 bits of DES. Use ssh -L 5900:kvm:5900 instead.");
+    });
+    return target;
+}
+
+} // namespace
+
 Target::Ptr screen_target(const TargetContext& context) {
     ManagedHost& host = context.host;
     auto target = Target::make("screen", "The host's screen, keyboard and mouse.");
@@ -197,6 +261,7 @@ void add_kvms_properties(Target& target, const TargetContext& context) {
                                    if (*host.settings().kvms_state == Switch::disabled)
                                        host.screen().drop_viewers();
                                }});
+    target.child(vnc_target(host));
 }
 
 } // namespace lom

@@ -36,6 +36,15 @@ def hello(volume_id="LOMHELLO"):
     return made(f"hello-{volume_id}.iso", make, HERE / "hello.asm")
 
 
+def screen_guest():
+    """A disk whose program does on the screen what keyboard and mouse say: see screen_guest.asm."""
+
+    def make(folder, disk):
+        subprocess.run(["nasm", "-f", "bin", HERE / "screen_guest.asm", "-o", disk], check=True)
+
+    return made("screen-guest.img", make, HERE / "screen_guest.asm")
+
+
 def memtest():
     """Memtest86+ as its package has it; its screen says "Memtest86+". BIOS and UEFI."""
     return packaged("memtest86+", "/usr/lib/memtest86+/memtest86+x64.iso")

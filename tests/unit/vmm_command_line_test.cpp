@@ -121,8 +121,6 @@ TEST(CommandLine, of_the_smallest_host) {
                     "-device",
                     "usb-tablet,bus=usb.0",
                     "-device",
-                    "usb-kbd,bus=usb.0",
-                    "-device",
                     "usb-bot,id=bot0,bus=usb.0",
                     "-device",
                     "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop"}));
