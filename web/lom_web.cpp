@@ -4,6 +4,7 @@
 #include "base/loop.h"
 #include "web/app.h"
 #include "web/certificate.h"
+#include "web/confinement.h"
 #include "web/server.h"
 
 #include <CLI/CLI.hpp>
@@ -82,6 +83,8 @@ int serve(const Arguments& arguments) {
     const auto end = [&](int) { (*server)->drain([&loop] { loop.stop(); }); };
     const auto term = loop.on_signal(SIGTERM, end);
     const auto interrupt = loop.on_signal(SIGINT, end);
+    if (const auto confined = confine(); !confined)
+        return complain(confined.fault().message);
     loop.run();
     std::_Exit(0); // connections stand in the middle of something; the kernel closes them all
 }
