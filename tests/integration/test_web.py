@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
 
 import pytest
 
-from tests.support.lomd import PASSWORD, Lomd, wait_until
+from tests.support.lomd import BUILD, PASSWORD, Lomd, wait_until
 from tests.support.redfish import Client, no_check
 from tests.support.websocket import WebSocket
 
@@ -267,6 +268,37 @@ def test_the_serial_console_by_websocket(sp, client):
     with opened(f"?offset={first['offset']}") as again:  # from where the first one began
         again.receive()
         assert again.until(b"guest\r\n").startswith(b"hello")
+
+
+@pytest.mark.skipif(not (BUILD / "lom-kvm").exists(), reason="lom-kvm is not built")
+def test_the_screen_by_websocket_speaks_rfb(sp, client):
+    def opened(query):
+        def attempted():  # 503 while lom-kvm starts
+            screen = WebSocket(sp.ports["https"], "/console/screen" + query, client.headers)
+            return screen if screen.status == 101 else screen.close()
+        return wait_until(attempted, 10, "the screen's websocket")
+
+    with opened("?access=view") as screen:
+        assert screen.until(b"\n") == b"RFB 003.008\n"
+        screen.send(b"RFB 003.008\n")
+        assert screen.until(b"\x01\x01") == b"\x01\x01"  # one security type: none
+        screen.send(b"\x01")
+        screen.until(b"\0\0\0\0")
+        screen.send(b"\x01")
+        greeting = screen.receive()
+        while len(greeting) < 24:
+            greeting += screen.receive()
+        width, height = struct.unpack("!HH", greeting[:4])
+        assert width >= 320 and height >= 200
+    refused = WebSocket(sp.ports["https"], "/console/screen?access=nonsense", client.headers)
+    assert refused.status in (400, 403)
+
+
+def test_lom_web_is_confined(sp):
+    status = open(f"/proc/{web_pid(sp)}/status").read()
+    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+    if os.geteuid() == 0:
+        assert "Uid:\t65534" in status and "CapEff:\t0000000000000000" in status
 
 
 def test_changes_by_others_come_as_events(sp, client):
