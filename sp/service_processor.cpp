@@ -5,6 +5,7 @@
 #include "sp/control/server.h"
 #include "sp/service/ssh_door.h"
 #include "sp/service/web_door.h"
+#include "sp/service/webhooks.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
 #include "sp/state/log.h"
@@ -201,10 +202,11 @@ struct ServiceProcessor::Impl {
     Result<void> open_doors() {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
-                                 *audit, *host, *web, acceleration_reason, options.listen,
-                                 options.restart}),
-                     [this](const AuditRecord& record) { write_audit(record); });
+        webhooks.emplace(loop, options.paths, *database, changes);
+        tree.emplace(
+            build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
+                        *web, *webhooks, acceleration_reason, options.listen, options.restart}),
+            [this](const AuditRecord& record) { write_audit(record); });
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
@@ -323,6 +325,7 @@ struct ServiceProcessor::Impl {
     std::unique_ptr<ManagedHost> host;
     std::optional<SshDoor> ssh;
     std::optional<WebDoor> web;
+    std::optional<Webhooks> webhooks;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
     Loop::Handle idle_watch;
