@@ -92,6 +92,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     services->child(services_ssh_target(context));
     target->link("console", console); // as on ILOM: both names reach the same console
     target->child(cli_target(context));
+    target->child(alertmgmt_target(context));
     target->child(clock_target());
     target->child(logs_target(context));
     target->child(network_target(context));

@@ -4,6 +4,7 @@
 #include "base/loop.h"
 #include "sp/service/managed_host.h"
 #include "sp/service/web_door.h"
+#include "sp/service/webhooks.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
 #include "sp/state/door_settings.h"
@@ -45,6 +46,7 @@ struct TargetContext {
     ManagedHost& host;
     std::shared_ptr<const vmm::Versions> versions;
     WebDoor& web;
+    Webhooks& webhooks;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
@@ -63,6 +65,7 @@ Target::Ptr preferences_target(const TargetContext& context);
 Target::Ptr services_ssh_target(const TargetContext& context);
 Target::Ptr network_target(const TargetContext& context);
 Target::Ptr logs_target(const TargetContext& context);
+Target::Ptr alertmgmt_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
