@@ -32,6 +32,15 @@ constexpr auto short_life = 1s;
 constexpr auto restart_pause = 2s; // of one that dies at once, again and again
 constexpr std::size_t longest_png = 64U << 20U;
 
+constexpr int sealed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+
+/// A file in memory that nobody can change any more, of a size that makes sense.
+bool is_sealed_file(int fd) {
+    struct stat facts {};
+    return fd >= 0 && (fcntl(fd, F_GET_SEALS) & sealed) == sealed && fstat(fd, &facts) == 0 &&
+           facts.st_size > 0 && static_cast<std::size_t>(facts.st_size) <= longest_png;
+}
+
 const Fault absent{FaultKind::unavailable, "The screen's server is being started; try again."};
 
 } // namespace
@@ -319,22 +328,17 @@ void Screen::read_text(bool last, Done<ScreenText> done) {
                });
 }
 
-void Screen::read_png(bool last, Done<std::string> done) {
+void Screen::read_png(bool last, Done<UniqueFd> done) {
     impl_->ask(
         {{"do", "read"}, {"what", "png"}, {"last", last}},
-        [done](const Result<void>& came, const json::object& answer, const UniqueFd& file) {
+        [done](const Result<void>& came, const json::object& answer, UniqueFd file) {
             if (!came)
                 return done(came.fault());
             if (const std::string fault = text(answer, "fault"); !fault.empty())
                 return done(Fault{FaultKind::wrong_state, fault});
-            struct stat facts {};
-            if (!file || fstat(file.get(), &facts) < 0 || facts.st_size <= 0 ||
-                static_cast<std::size_t>(facts.st_size) > longest_png)
+            if (!is_sealed_file(file.get()))
                 return done(Fault{FaultKind::internal, "The screen's server sent no picture."});
-            std::string png(static_cast<std::size_t>(facts.st_size), '\0');
-            if (pread(file.get(), png.data(), png.size(), 0) != facts.st_size)
-                return done(Fault{FaultKind::internal, "The picture is cut off."});
-            done(std::move(png));
+            done(std::move(file));
         });
 }
 

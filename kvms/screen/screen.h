@@ -83,7 +83,8 @@ class Screen {
     void drop_viewers();
 
     void read_text(bool last, Done<ScreenText> done);
-    void read_png(bool last, Done<std::string> done);
+    /// An open file with a PNG picture of at most 64 MiB; lom-kvm cannot change it any more.
+    void read_png(bool last, Done<UniqueFd> done);
 
     /// How texts become keys, and whether viewers' clipboards are typed.
     void use_keyboard(Layout layout, bool clipboard);

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import time
+import zlib
 
 import pytest
 
@@ -142,6 +143,51 @@ def test_a_reset_keeps_the_last_screen(guest, viewers):
     viewer.wait(lambda: "before the reset" not in screen(guest), READY, "a reset")
     assert "before the reset" in screen(guest, "/last")
     see(guest, "SCREEN READY", READY)
+
+
+def test_dump_writes_a_png(guest, viewers, tmp_path):
+    viewer = viewers()
+    viewer.wait(lambda: viewer.updates > 0 and viewer.colours() > 1, 5, "a picture")
+    picture = tmp_path / "screen.png"
+    must(guest, f"dump -destination file://{picture} /HOST/screen")
+    width, height, rows = png_rows(picture.read_bytes())
+    assert (width, height) == (viewer.width, viewer.height)
+    blinking = 9  # dots of the cursor, at the left
+    for y in range(16):
+        dots = viewer.pixels[4 * width * y:4 * width * (y + 1)]
+        seen = b"".join(bytes((dots[at + 2], dots[at + 1], dots[at])) for at in range(0, 4 * width, 4))
+        assert rows[y][3 * blinking:] == seen[3 * blinking:], f"row {y} of the banner"
+    again = guest.lom(f"dump -destination file://{picture} /HOST/screen")
+    assert again.returncode == 2 and "-force" in again.stdout + again.stderr
+    must(guest, f"dump -force -destination file://{picture} /HOST/screen")
+    elsewhere = guest.lom("dump -destination gopher://x/y /HOST/screen")
+    assert elsewhere.returncode == 2, elsewhere
+
+
+def png_rows(data):
+    """Width, height and the rows of an RGB picture."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at, packed = 8, b""
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", data[at + 8:at + 18])
+            assert (depth, colour) == (8, 2)
+        if kind == b"IDAT":
+            packed += data[at + 8:at + 8 + length]
+        at += 12 + length
+    plain, rows, above = zlib.decompress(packed), [], bytes(3 * width)
+    for row in range(height):
+        line = bytearray(plain[row * (3 * width + 1):(row + 1) * (3 * width + 1)])
+        method, line = line[0], line[1:]
+        for i in range(len(line)):
+            left, up = line[i - 3] if i >= 3 else 0, above[i]
+            corner = above[i - 3] if i >= 3 else 0
+            guess = min((left, up, corner), key=lambda c: abs(left + up - corner - c))
+            line[i] = line[i] + (0, left, up, (left + up) // 2, guess)[method] & 255
+        rows.append(bytes(line))
+        above = line
+    return width, height, rows
 
 
 # ---- what reaches the guest
@@ -354,8 +400,7 @@ def test_killed_lomd_cuts_no_forwarded_viewer(guest):
         guest.kill9()
         guest.start()
         viewer.press(ord("f"))
-        seen = viewer.updates
-        viewer.wait(lambda: viewer.updates > seen, 10, "the key's echo")
+        see(guest, r"\nf$")
         sessions = json.loads(guest.lom("show -level 2 -o json /SP/sessions").stdout)["Targets"]
         assert "screen" in [session["Properties"]["type"] for session in sessions.values()]
 
