@@ -81,32 +81,50 @@ void announce_password(const std::string& password) {
                   << std::flush;
 }
 
-/// The manual page of the targets, from a service processor of its own that nobody can reach.
-int print_targets_manual() {
-    std::string folder =
-        (std::filesystem::temp_directory_path() / "openlom-manual-XXXXXX").string();
+lom::ServiceOptions options_of(const Flags& flags) {
+    return {.paths = {absolute(flags.state_dir), absolute(flags.run_dir), programs_folder()},
+            .listen = flags.listen,
+            .ssh_port = flags.ssh_port,
+            .https_port = flags.https_port,
+            .initial_password_file = flags.initial_password_file,
+            .announce_password = announce_password,
+            .restart = [] {}};
+}
+
+/// The manual page of the targets, from a service processor for this one purpose: in a folder of
+/// its own, on loopback, with a password that nobody hears.
+int print_targets_manual(Flags flags) {
+    std::string folder = std::filesystem::temp_directory_path() / "openlom-manual-XXXXXX";
     if (mkdtemp(folder.data()) == nullptr) {
         std::cerr << "lomd: no folder can be made at " << folder << "; see TMPDIR.\n";
         return 4;
     }
+    flags.state_dir = folder + "/state";
+    flags.run_dir = folder + "/run";
+    flags.listen = "127.0.0.1";
+    flags.ssh_port = flags.https_port = 0;
     std::string failed;
     {
         lom::Loop loop;
-        const auto service = lom::ServiceProcessor::start(
-            loop, {.paths = {folder + "/state", folder + "/run", programs_folder()},
-                   .announce_password = [](const std::string&) {},
-                   .restart = [] {},
-                   .doors = false});
+        lom::ServiceOptions options = options_of(flags);
+        options.announce_password = [](const std::string&) {};
+        const auto service = lom::ServiceProcessor::start(loop, std::move(options));
         if (service)
             std::cout << lom::targets_manual((*service)->tree()) << std::flush;
         else
-            failed = service.fault().message;
+            failed = "lomd: " + service.fault().message + "\n";
     }
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
-    if (!failed.empty())
-        std::cerr << "lomd: " << failed << "\n";
+    std::cerr << failed;
     return failed.empty() ? 0 : 4;
+}
+
+std::string doors_of(const Flags& flags, const lom::ServiceProcessor& service) {
+    std::string doors = "ssh on " + flags.listen + " port " + std::to_string(service.ssh_port());
+    if (service.https_port() != 0)
+        doors += ", https on port " + std::to_string(service.https_port());
+    return doors;
 }
 
 int run(const Flags& flags, char** argv) {
@@ -117,33 +135,24 @@ int run(const Flags& flags, char** argv) {
     const auto interrupt = loop.on_signal(SIGINT, end);
     lom::Loop::Handle restart_soon;
 
-    auto service = lom::ServiceProcessor::start(
-        loop, {.paths = {absolute(flags.state_dir), absolute(flags.run_dir), programs_folder()},
-               .listen = flags.listen,
-               .ssh_port = flags.ssh_port,
-               .https_port = flags.https_port,
-               .initial_password_file = flags.initial_password_file,
-               .announce_password = announce_password,
-               .restart = [&] {
-                   // Late enough for the answer to reach whoever asked.
-                   restart_soon = loop.after(std::chrono::milliseconds(200), [&] {
-                       again = true;
-                       loop.stop();
-                   });
-               }});
+    lom::ServiceOptions options = options_of(flags);
+    options.restart = [&] {
+        // Late enough for the answer to reach whoever asked.
+        restart_soon = loop.after(std::chrono::milliseconds(200), [&] {
+            again = true;
+            loop.stop();
+        });
+    };
+    auto service = lom::ServiceProcessor::start(loop, std::move(options));
     if (!service) {
         std::cerr << "lomd: " << service.fault().message << "\n";
         return 4;
     }
-    std::cout << "lomd " LOM_VERSION ": ssh on " << flags.listen << " port "
-              << (*service)->ssh_port();
-    if ((*service)->https_port() != 0)
-        std::cout << ", https on port " << (*service)->https_port();
-    std::cout << "\n" << std::flush;
+    const std::string doors = doors_of(flags, **service);
+    std::cout << "lomd " LOM_VERSION ": " << doors << "\n" << std::flush;
     if (!flags.foreground && daemon(0, 0) < 0)
         return 4;
-    lom::service_manager::ready("ssh on " + flags.listen + " port " +
-                                std::to_string((*service)->ssh_port()));
+    lom::service_manager::ready(doors);
     loop.run();
     if (!again)
         lom::service_manager::stopping();
@@ -177,7 +186,7 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     umask(0022);
     if (flags.targets_manual)
-        return print_targets_manual();
+        return print_targets_manual(flags);
     if (flags.check)
         return lom::preflight({absolute(flags.state_dir), flags.listen, flags.ssh_port}, std::cout)
                    ? 0

@@ -205,8 +205,6 @@ struct ServiceProcessor::Impl {
                                  *audit, *host, *web, acceleration_reason, options.listen,
                                  options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
-        if (!options.doors)
-            return {};
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },

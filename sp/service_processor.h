@@ -22,7 +22,6 @@ struct ServiceOptions {
     /// Prints a generated first password; called at most once in the life of a state folder.
     std::function<void(const std::string&)> announce_password;
     std::function<void()> restart; ///< `reset /SP`
-    bool doors = true;             ///< false: nobody gets in (the tree is read from within)
 };
 
 class ServiceProcessor {

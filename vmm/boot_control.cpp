@@ -81,6 +81,14 @@ Result<void> BootControl::set_boot_device(const std::string& device) {
     return change(next);
 }
 
+std::string BootControl::boot_order() const { return nvram_value(state().nvram, "boot-device"); }
+
+Result<void> BootControl::set_boot_order(const std::string& devices) {
+    BootState next = state();
+    const auto done = set_nvram(next.nvram, *find_nvram_variable("boot-device"), devices);
+    return done ? change(next) : done;
+}
+
 bool BootControl::next_boot_is_special() const {
     const BootState& now = state();
     return !nvram_flag(now.nvram, "auto-boot?") || !now.script.empty() || now.reset_nvram ||

@@ -39,6 +39,9 @@ class BootControl {
     Result<void> set_script(const std::string& script);
     Result<void> set_reset_nvram(bool reset);
     Result<void> set_boot_device(const std::string& device); ///< one of boot_device_choices
+    /// OpenBoot's boot-device: what every boot tries, in order.
+    std::string boot_order() const;
+    Result<void> set_boot_order(const std::string& devices);
 
     /// Decides a boot that begins now and consumes what applies once: script and state, and
     /// boot_device unless the boot stops at ok, where a plain `boot` or the next boot honours it.

@@ -115,6 +115,10 @@ struct App::Impl {
             co_return finished(unauthorized(request, nobody), request);
         }
         auto response = co_await redfish.answer(request, known);
+        if (known && known->ended() && response.status == 403) { // it ended meanwhile
+            const Fault over{FaultKind::denied, "The session has ended; log in again."};
+            co_return finished(unauthorized(request, over), request);
+        }
         co_return finished(std::move(response), request);
     }
 

@@ -85,8 +85,10 @@ asio::awaitable<void> to_browser(WebSocket& socket, Descriptor& fd, Upgrade::Kin
                 co_return;
             continue;
         }
-        if (count <= 0)
+        if (count <= 0) { // lomd has gone, or ended it
+            co_await socket.async_close(websocket::close_code::service_restart, awaited);
             co_return;
+        }
         std::string_view out(bytes.data(), static_cast<std::size_t>(count));
         const bool notice = kind == Upgrade::Kind::console && out[0] == 'n';
         if (kind == Upgrade::Kind::console)
@@ -99,11 +101,15 @@ asio::awaitable<void> to_browser(WebSocket& socket, Descriptor& fd, Upgrade::Kin
     }
 }
 
-asio::awaitable<void> until_cut(const std::shared_ptr<bool>& cut, asio::steady_timer& timer) {
+/// The session has ended. Closed from here: leaving it to the others would end them first, and with
+/// them the websocket, before the browser is told why.
+asio::awaitable<void> until_cut(WebSocket& socket, const std::shared_ptr<bool>& cut,
+                                asio::steady_timer& timer) {
     while (!*cut) {
         timer.expires_after(1h);
         co_await timer.async_wait(awaited);
     }
+    co_await socket.async_close(websocket::close_code::policy_error, awaited);
 }
 
 } // namespace
@@ -131,13 +137,9 @@ bridge(WebSocket socket, beast::http::request<beast::http::string_body> request,
         socket.binary(true);
         if (greeted)
             co_await (from_browser(socket, fd, upgrade.kind) ||
-                      to_browser(socket, fd, upgrade.kind) || until_cut(upgrade.cut, timer));
+                      to_browser(socket, fd, upgrade.kind) ||
+                      until_cut(socket, upgrade.cut, timer));
         *upgrade.wake = nullptr;
-        // 1012: come again; 1008: the session is over.
-        const auto code = *upgrade.cut ? websocket::close_code::policy_error
-                                       : websocket::close_code::service_restart;
-        if (socket.is_open())
-            co_await socket.async_close(code, awaited);
     }
     if (upgrade.ended)
         upgrade.ended();

@@ -66,9 +66,6 @@ void allow_many_descriptors() {
 
 int serve(const Arguments& arguments) {
     Loop loop;
-    const auto end = [&](int) { loop.stop(); };
-    const auto term = loop.on_signal(SIGTERM, end);
-    const auto interrupt = loop.on_signal(SIGINT, end);
     App app(loop, {.control_socket = "./control.sock",
                    .door_ticket = read_all(arguments.ticket_fd),
                    .ui = UniqueFd(arguments.ui_fd),
@@ -82,6 +79,9 @@ int serve(const Arguments& arguments) {
          .body_limit = [&app](const Request& request) { return app.body_limit(request); }});
     if (!server)
         return complain(server.fault().message);
+    const auto end = [&](int) { (*server)->drain([&loop] { loop.stop(); }); };
+    const auto term = loop.on_signal(SIGTERM, end);
+    const auto interrupt = loop.on_signal(SIGINT, end);
     loop.run();
     std::_Exit(0); // connections stand in the middle of something; the kernel closes them all
 }

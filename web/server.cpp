@@ -20,7 +20,7 @@
 #include <boost/beast/websocket.hpp>
 
 #include <algorithm>
-#include <iostream>
+#include <array>
 #include <list>
 
 namespace asio = boost::asio;
@@ -44,6 +44,9 @@ constexpr auto body_limit = 60s;
 constexpr auto idle_limit = 60s;
 constexpr auto write_limit = 60s;
 constexpr auto heartbeat = 15s;
+constexpr auto drain_limit = 2s;
+constexpr auto swallow_limit = 2s;
+constexpr std::size_t most_swallowed = 1U << 20U;
 constexpr std::uint32_t longest_header = 16U << 10U;
 constexpr std::uint64_t longest_redirected = 4096; // a request in plain HTTP on this port
 
@@ -149,6 +152,8 @@ struct Server::Impl {
             done();
             if (--owner.connections < most_connections)
                 owner.accept_again.cancel();
+            if (owner.connections == 0 && owner.drained)
+                owner.loop.post(owner.drained);
         }
         void begin(beast::tcp_stream& stream) {
             if (standing)
@@ -167,7 +172,7 @@ struct Server::Impl {
     };
 
     asio::awaitable<void> accept() {
-        for (;;) {
+        while (!drained) {
             if (connections >= most_connections) {
                 accept_again.expires_after(1s);
                 co_await accept_again.async_wait(awaited);
@@ -263,9 +268,10 @@ struct Server::Impl {
         place.done();
         lowest.expires_never();
         request.body = std::move(parser.get().body());
-        const bool keep_alive = parser.get().keep_alive();
+        bool keep_alive = parser.get().keep_alive();
         const bool head = request.method == "HEAD";
         Response response = co_await answer_to(std::move(request));
+        keep_alive = keep_alive && !drained;
         if (response.upgrade.kind != Upgrade::Kind::none) {
             co_await run_websocket(std::move(stream), parser.release(),
                                    std::move(response.upgrade));
@@ -291,13 +297,32 @@ struct Server::Impl {
             asio::use_awaitable, std::move(request));
     }
 
+    /// Takes what the client still sends, a while and not more than a little: closing under it
+    /// would take the answer from it.
+    static asio::awaitable<void> swallow(Stream& stream) {
+        std::array<char, 4096> bytes{};
+        stream.next_layer().expires_after(swallow_limit);
+        for (std::size_t taken = 0; taken < most_swallowed;) {
+            const auto [error, count] =
+                co_await stream.async_read_some(asio::buffer(bytes), awaited);
+            if (error)
+                co_return;
+            taken += count;
+        }
+    }
+
     static asio::awaitable<bool> refuse(Stream& stream, beast::error_code error) {
-        if (error == http::error::header_limit)
-            co_return co_await write(stream, plain(431, "The request's header is too long."), false,
-                                     false);
-        if (error == http::error::body_limit)
-            co_return co_await write(stream, plain(413, "The request's body is too long."), false,
-                                     false);
+        const bool too_long =
+            error == http::error::header_limit || error == http::error::body_limit;
+        if (too_long) {
+            const bool header = error == http::error::header_limit;
+            co_await write(stream,
+                           plain(header ? 431 : 413, header ? "The request's header is too long."
+                                                            : "The request's body is too long."),
+                           true, false);
+            co_await swallow(stream);
+            co_return false;
+        }
         if (error == beast::error::timeout || error == asio::error::operation_aborted ||
             error == http::error::end_of_stream ||
             error.category() != make_error_code(http::error::bad_method).category())
@@ -383,11 +408,24 @@ struct Server::Impl {
     tcp::acceptor acceptor;
     asio::steady_timer accept_again{context};
     std::size_t connections = 0;
+    std::function<void()> drained; ///< set: no new connections
+    Loop::Handle drain_timer;
     Beginners beginners;
 };
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
+
+void Server::drain(std::function<void()> done) {
+    impl_->drained = std::move(done);
+    boost::system::error_code ignored;
+    impl_->acceptor.close(ignored);
+    for (const Impl::Visit& visit : impl_->beginners)
+        visit.stream->cancel(); // idle, or not done with asking
+    impl_->drain_timer = impl_->loop.after(drain_limit, impl_->drained);
+    if (impl_->connections == 0)
+        impl_->loop.post(impl_->drained);
+}
 
 Result<std::unique_ptr<Server>> Server::start(Loop& loop, UniqueFd listener, const std::string& pem,
                                               Handler handler) {

@@ -29,6 +29,10 @@ class Server {
                                                  const std::string& pem, Handler handler);
     ~Server();
 
+    /// Takes no new connection, answers what was asked, closes; `done` when the last one is closed,
+    /// or after a moment.
+    void drain(std::function<void()> done);
+
   private:
     struct Impl;
     explicit Server(std::unique_ptr<Impl> impl);

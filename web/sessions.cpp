@@ -45,7 +45,33 @@ WebSession::WebSession(Loop& loop, std::unique_ptr<ControlLink> link, control::H
 
 Task<Result<ControlLink::Answer>> WebSession::ask(control::Request request) {
     const auto keep = shared_from_this();
-    if (!link_->is_open() && !ended_) {
+    const bool may_repeat = request.op == "show" || request.op == "describe";
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        const bool back = co_await wait_for_link();
+        if (ended_)
+            break;
+        if (!back)
+            co_return away();
+        auto call = later<Result<ControlLink::Answer>>(
+            [this, &request](ControlLink::Done done) { link_->call(request, std::move(done)); });
+        auto answer = co_await call;
+        if (answer || (link_->is_open() && !resuming_))
+            co_return std::move(answer);
+        // lomd has gone, or has ended this session: what only reads may be asked again.
+        if (!may_repeat) {
+            co_await wait_for_link();
+            if (!ended_)
+                co_return std::move(answer);
+        }
+    }
+    co_return ended_ ? over() : away();
+}
+
+/// Whether the link is ours, after a while if need be.
+Task<bool> WebSession::wait_for_link() {
+    const auto keep = shared_from_this();
+    const auto ready = [this] { return link_->is_open() && !resuming_; };
+    if (!ready() && !ended_) {
         auto wait = later<bool>([this](std::function<void(bool)> done) {
             auto waiter = std::make_shared<Waiter>();
             waiter->done = std::move(done);
@@ -57,20 +83,13 @@ Task<Result<ControlLink::Answer>> WebSession::ask(control::Request request) {
             });
             waiters_.push_back(std::move(waiter));
         });
-        const bool back = co_await wait;
-        if (!back && !ended_)
-            co_return away();
+        co_await wait;
     }
-    if (ended_)
-        co_return over();
-    auto call = later<Result<ControlLink::Answer>>(
-        [this, &request](ControlLink::Done done) { link_->call(request, std::move(done)); });
-    auto answer = co_await call;
-    co_return std::move(answer);
+    co_return ready() && !ended_;
 }
 
 void WebSession::take_up_again() {
-    if (ended_ || retry_)
+    if (ended_ || std::exchange(resuming_, true))
         return;
     away_since_ = Clock::now();
     try_again();
@@ -97,8 +116,10 @@ void WebSession::try_again() {
                         return;
                     const auto hello =
                         decoded<control::Hello>(std::move(answer), control::decode_hello);
-                    if (hello)
+                    if (hello) {
+                        self->resuming_ = false;
                         return self->settle(true);
+                    }
                     self->link_->close();
                     if (hello.fault().kind == FaultKind::denied)
                         return self->end();

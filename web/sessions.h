@@ -54,6 +54,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
   private:
     friend class WebSessions;
     Task<Result<ControlLink::Answer>> ask(control::Request request);
+    Task<bool> wait_for_link();
     void take_up_again(); ///< after lomd closed: resume, or end
     void try_again();
     void settle(bool connected);
@@ -62,6 +63,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
     std::unique_ptr<ControlLink> link_;
     control::Hello hello_;
     bool ended_ = false;
+    bool resuming_ = false; ///< the link is not yet ours again
     std::chrono::steady_clock::time_point away_since_;
     Loop::Handle retry_;
     struct Waiter {

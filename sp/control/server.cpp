@@ -18,6 +18,7 @@ constexpr std::size_t most_connections = 4096;
 // A stranger's connection that says nothing; a door may wait for its user longer (login grace).
 constexpr auto stranger_limit = 10s;
 constexpr auto door_limit = 150s;
+constexpr int most_failures = 3; // whatever the door thinks
 
 constexpr Roles all_roles =
     Role::admin | Role::user | Role::console | Role::reset | Role::read_only | Role::service;
@@ -186,9 +187,11 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         if (!is_door || session_id != 0)
             return answer(
                 encode_fault(request.id, denied("This connection cannot log anybody in.")));
+        if (failures >= most_failures)
+            return answer(encode_fault(request.id, denied("Too many tries; connect again.")));
         if (!request.key.empty())
             return authenticate_key(request);
-        server.context_.accounts.verify(request.username, request.password, request.source,
+        server.context_.accounts.verify(request.username, request.password, source_of(request),
                                         login_of(request));
     }
 
@@ -203,7 +206,12 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         accounts.verify(request.username, key ? *key : SshPublicKey(),
                         {from_base64(request.signed_data).value_or(""),
                          from_base64(request.signature).value_or("")},
-                        request.source, login_of(request));
+                        source_of(request), login_of(request));
+    }
+
+    /// A taken-over lom-ssh must not pass for a client elsewhere.
+    const std::string& source_of(const Request& request) const {
+        return door.source.empty() ? request.source : door.source;
     }
 
     /// What follows from a verdict, once it is there.
@@ -211,15 +219,17 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         // On record even when whoever tried did not wait for the answer.
         return [&owner = server, weak = weak_from_this(), done = reply_to<Hello>(request.id),
                 username = request.username,
-                source = request.source](const Accounts::Verdict& verdict) {
+                source = source_of(request)](const Accounts::Verdict& verdict) {
             const auto& account = verdict.account;
             owner.context_.login({username, account ? account->roles : Roles(), source, ""},
                                  verdict);
             const auto self = weak.lock();
             if (!self)
                 return;
-            if (!account)
+            if (!account) {
+                ++self->failures;
                 return done(denied("Permission denied"));
+            }
             self->bind_new(account->name, source, self->session_type);
             if (self->door.logged_in)
                 self->door.logged_in();
@@ -379,9 +389,10 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     FrameReader reader{longest_request};
     Loop::Handle login_timer;
     std::int64_t session_id = 0;
-    DoorEvents door;
+    DoorClient door;
     std::string session_type = "ssh"; ///< of the session that `authenticate` begins
     std::uint64_t subscription = 0;   ///< to events
+    int failures = 0;                 ///< to log in
     bool is_door = false;             ///< may authenticate people and open sessions for them
     bool is_session = false;
     bool busy = false;
@@ -430,14 +441,14 @@ Server::Connection& Server::adopt(UniqueFd fd) {
     return *connection;
 }
 
-Result<UniqueFd> Server::door_descriptor(DoorEvents events) {
+Result<UniqueFd> Server::door_descriptor(DoorClient client) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return Fault{FaultKind::internal, "Too many open files."};
     UniqueFd theirs(ends[1]);
     Connection& connection = adopt(UniqueFd(ends[0]));
     connection.is_door = true;
-    connection.door = std::move(events);
+    connection.door = std::move(client);
     connection.login_timer =
         context_.loop.after(door_limit, [this, id = connection.id] { drop(id); });
     return theirs;

@@ -41,13 +41,15 @@ class Server {
     /// Serves R/control.sock; every local user may connect, but only root and our own user become
     /// the local administrator, others need a session's ticket.
     Result<void> listen(const std::string& path);
-    /// What becomes of a door's connection; called at most once each, on the loop.
-    struct DoorEvents {
+    /// A door's connection: where its client is, and what becomes of it (called at most once each,
+    /// on the loop). Without a source the door names it, as one that serves many clients has to.
+    struct DoorClient {
+        std::string source;
         std::function<void()> logged_in;
         std::function<void()> closed;
     };
     /// A descriptor for a helper that lets people log in (lom-ssh).
-    Result<UniqueFd> door_descriptor(DoorEvents events = {});
+    Result<UniqueFd> door_descriptor(DoorClient client = {});
 
   private:
     struct Connection;

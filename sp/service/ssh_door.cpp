@@ -223,7 +223,7 @@ void SshDoor::accept() {
 
 bool SshDoor::serve(std::uint64_t id, int connection, const std::string& source) {
     auto control = server_->door_descriptor(
-        {[this, id] { lobby_.logged_in(id); }, [this, id] { lobby_.left(id); }});
+        {source, [this, id] { lobby_.logged_in(id); }, [this, id] { lobby_.left(id); }});
     return control && hand_over(helper_.get(), source, connection, control->get());
 }
 

@@ -38,6 +38,7 @@ constexpr int facts_number = 7;
 constexpr auto calm = 500ms;
 // A change asked for through the web is answered through it before it starts anew.
 constexpr auto answer_time = 300ms;
+constexpr auto retire_limit = 5s;
 constexpr std::size_t longest_pem = 64U << 10U;
 
 std::string random_ticket() {
@@ -237,7 +238,7 @@ void WebDoor::on_web_exit() {
 /// Takes up what changed; whoever is logged in stays so.
 void WebDoor::restart_soon() {
     again_ = loop_.after(answer_time, [this] {
-        end_web();
+        retire_web();
         if (*state_ == Switch::disabled)
             return;
         const auto wanted = static_cast<std::uint16_t>(*port_setting_);
@@ -251,6 +252,34 @@ void WebDoor::restart_soon() {
     });
 }
 
+struct WebDoor::Retired {
+    ProcessId process;
+    Loop::Handle exit;
+    Loop::Handle limit;
+};
+
+/// Lets it finish what it was asked; its successor takes new connections meanwhile.
+void WebDoor::retire_web() {
+    exit_watch_.reset();
+    listening_ = false;
+    if (*state_ == Switch::disabled)
+        listener_.reset();
+    if (web_.pid <= 0)
+        return;
+    auto retired = std::make_shared<Retired>();
+    retired->process = std::exchange(web_, {});
+    send_signal(retired->process, SIGTERM);
+    retired->exit = loop_.on_exit(retired->process.pid, [this, weak = std::weak_ptr(retired)](int) {
+        std::erase(retired_, weak.lock());
+    });
+    retired->limit = loop_.after(retire_limit, [weak = std::weak_ptr(retired)] {
+        if (const auto late = weak.lock())
+            send_signal(late->process, SIGKILL);
+    });
+    retired_.push_back(std::move(retired));
+    unlink(record_path().c_str());
+}
+
 void WebDoor::end_web() {
     exit_watch_.reset();
     listening_ = false;
@@ -262,8 +291,6 @@ void WebDoor::end_web() {
             poll(&entry, process ? 1 : 0, process ? 1000 : 0); // killed: gone within a moment
         }
     }
-    if (web_.pid > 0 && *state_ == Switch::disabled)
-        listener_.reset();
     web_ = {};
     unlink(record_path().c_str());
 }

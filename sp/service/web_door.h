@@ -77,6 +77,7 @@ class WebDoor {
     void on_web_exit();
     void restart_soon();
     void end_web();
+    void retire_web();
     void write_record() const;
 
     Loop& loop_;
@@ -96,6 +97,8 @@ class WebDoor {
     Loop::Handle again_;
     CertificateFacts facts_;
     std::vector<std::shared_ptr<Inspection>> inspections_;
+    struct Retired;
+    std::vector<std::shared_ptr<Retired>> retired_; ///< finish what they were asked, then end
 };
 
 } // namespace lom

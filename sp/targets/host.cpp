@@ -105,6 +105,16 @@ Target::Ptr host_target(const TargetContext& context) {
              [&host](const Caller&, BootDeviceChoice choice, const Property::Done& done) {
                  done(outcome(host.boot().set_boot_device(name_of(choice))));
              }});
+    target->managed<std::string>(
+        {.name = "boot_order",
+         .doc = "Devices that every boot tries, in order: OpenBoot's boot-device, as 'disk cdrom "
+                "net'.",
+         .write = Role::reset,
+         .get = [&host] { return host.boot().boot_order(); },
+         .set =
+             [&host](const Caller&, const std::string& devices, const Property::Done& done) {
+                 done(outcome(host.boot().set_boot_order(devices)));
+             }});
     target->managed<bool>({.name = "generate_host_nmi",
                            .doc = "Set to true to send the host a non-maskable interrupt.",
                            .write = Role::admin | Role::reset,

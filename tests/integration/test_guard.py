@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 from tests.support.control import Control, Denied
-from tests.support.lomd import PASSWORD, Lomd, wait_until
+from tests.support.lomd import BUILD, PASSWORD, Lomd, wait_until
 from tests.support.sshd import free_port
 
 # What an account with any role may set.
@@ -486,3 +486,24 @@ def test_what_is_not_offered_is_refused_with_a_sentence(sp):
     channel.exec_command("version")
     assert channel.makefile().read().startswith(b"SP firmware")
     transport.close()
+
+
+def test_lom_ssh_and_its_shells_are_confined(sp):
+    """And still do all that the other tests ask of them."""
+    program = (BUILD / "lom-ssh").read_bytes()
+    sanitized = b"__asan_init" in program or b"__tsan_init" in program  # they need calls of their own
+    before = set(lom_sshs(sp))
+    person = sp.terminal()
+    servers = set(lom_sshs(sp)) - before
+    shells = [int(entry.name) for entry in pathlib.Path("/proc").iterdir()
+              if entry.name.isdigit() and (entry / "stat").exists() and parent_of(int(entry.name)) in servers]
+    assert len(servers) == 1 and len(shells) == 1
+    for pid in (*servers, *shells):
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        if not sanitized:
+            assert re.search(r"^Seccomp:\s+2$", status, re.MULTILINE), "a filter"
+        assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+        if os.geteuid() == 0:
+            assert re.search(r"^Uid:\s+65534\s+65534\s+65534", status, re.MULTILINE), "nobody"
+            assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+    person.close()

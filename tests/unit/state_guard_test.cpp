@@ -1,12 +1,14 @@
 // Who gets in: public keys with their proofs, and what stands against guessing.
 #include "base/base64.h"
 #include "sp/state/accounts.h"
+#include "sp/state/sessions.h"
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 using namespace lom;
 using namespace std::chrono_literals;
@@ -180,4 +182,20 @@ TEST_F(Guard, keys_go_with_their_account) {
     create("anna", Role::read_only);
     EXPECT_FALSE(accounts.would_accept("anna", key));
     EXPECT_FALSE(accounts.guard().locked("anna"));
+}
+
+TEST_F(Guard, idle_shells_end_and_nothing_else) {
+    Loop loop;
+    Sessions sessions(loop, *database, 5s);
+    const auto quiet = sessions.begin("anna", "10.0.0.1", "shell").id;
+    const auto busy = sessions.begin("anna", "10.0.0.1", "shell").id;
+    const auto command = sessions.begin("anna", "10.0.0.1", "exec").id;
+    std::this_thread::sleep_for(60ms); // the time that is measured
+    sessions.touch(busy);
+    sessions.end_idle(10s);
+    EXPECT_EQ(3U, sessions.list().size());
+    sessions.end_idle(50ms);
+    EXPECT_FALSE(sessions.find(quiet));
+    EXPECT_TRUE(sessions.find(busy));
+    EXPECT_TRUE(sessions.find(command));
 }

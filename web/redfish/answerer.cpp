@@ -181,7 +181,10 @@ Result<json::object> Answerer::render(const Resource& resource, const Scope& sco
                                       const Query& query) {
     json::object object{{"@odata.id", scope.uri}, {"@odata.type", "#" + resource.type_}};
     if (resource.body_) {
-        for (auto& [key, value] : resource.body_(scope))
+        json::object body = resource.body_(scope);
+        if (body.empty())
+            return Fault{FaultKind::not_found, "There is no such resource."};
+        for (auto& [key, value] : body)
             object[key] = std::move(value);
     }
     for (const bool often : {false, true}) {
@@ -447,6 +450,7 @@ Task<Response> Answerer::patch(const Request& request, const Resource& resource,
     std::vector<Message> refused;
     int status = 400;
     int done = 0;
+    scope.body = *body;
     std::string top;
     co_await collect_writes(resource, *body, std::move(top), scope, refused, status, done);
     if (done == 0 && refused.empty())

@@ -39,6 +39,7 @@ struct Scope {
     std::map<std::string, control::TargetView> views; ///< by the path as declared, {} filled in
     WebSessions::Ptr session;
     std::string source; ///< the client's address
+    json::object body;  ///< of a PATCH, for fields that depend on each other
     Services* services = nullptr;
 
     const control::TargetView* view(const std::string& target) const;

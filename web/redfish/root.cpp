@@ -86,7 +86,6 @@ Resource service_root() {
                                                   {"NoLinks", true}}},
                      {"SelectQuery", true},
                      {"FilterQuery", true},
-                     {"TopSkipQuery", true},
                      {"OnlyMemberQuery", true},
                      {"ExcerptQuery", false},
                      {"MultipleHTTPRequests", false},

@@ -21,6 +21,14 @@ std::string without_slash(std::string path) {
 std::vector<Resource> declare_all() {
     std::vector<Resource> all;
     declare_root(all);
+    declare_accounts(all);
+    declare_managers(all);
+    declare_media(all);
+    declare_systems(all);
+    declare_chassis(all);
+    declare_logs(all);
+    declare_services(all);
+    declare_schemas(all);
     return all;
 }
 

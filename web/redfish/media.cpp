@@ -1,0 +1,232 @@
+// Virtual media: /SP/services/kvms/host_storage_device as a CD drive, under the system and under
+// the manager (where older clients look for it).
+#include "web/redfish/resource.h"
+#include "web/redfish/tasks.h"
+
+#include <chrono>
+
+namespace lom::web {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string drive = "/SP/services/kvms/host_storage_device";
+const std::string remote = drive + "/remote";
+constexpr auto task_limit = 120s;
+
+struct Medium {
+    bool wanted = false;
+    std::string status;
+    std::string detail;
+    bool operational() const { return status == "operational"; }
+    /// On its way: neither in the drive nor refused.
+    bool pending() const { return status == "starting" || status == "connecting"; }
+};
+
+Medium medium_of(const control::TargetView& view) {
+    Medium medium;
+    for (const control::PropertyView& property : view.properties) {
+        if (property.name == "mode")
+            medium.wanted = property.text != "disabled";
+        else if (property.name == "status")
+            medium.status = property.text;
+        else if (property.name == "status_detail")
+            medium.detail = property.text == "(none)" ? "" : property.text;
+    }
+    return medium;
+}
+
+bool inserted(const Scope& scope) {
+    const auto* view = scope.view(drive);
+    return view != nullptr && medium_of(*view).operational();
+}
+
+/// Redfish's sftp://host/path is the tree's sshfs://.
+std::string image_uri(std::string uri, const std::string& protocol) {
+    if (uri.find("://") == std::string::npos && !protocol.empty()) {
+        std::string scheme = protocol;
+        for (char& c : scheme)
+            c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        uri = scheme + "://" + uri;
+    }
+    return uri.starts_with("sftp://") ? "sshfs://" + uri.substr(7) : uri;
+}
+
+Task<Result<Medium>> medium_now(WebSessions::Ptr session) {
+    const auto view = co_await session->show(drive, 1);
+    if (!view)
+        co_return view.fault();
+    co_return medium_of(*view);
+}
+
+Task<bool> pause(Loop& loop, std::chrono::milliseconds time) {
+    auto wait = later<bool>([&loop, time](std::function<void(bool)> done) {
+        auto timer = std::make_shared<Loop::Handle>();
+        *timer = loop.after(time, [timer, done = std::move(done)] {
+            const auto finished = done;
+            timer->reset();
+            finished(true);
+        });
+    });
+    co_return co_await wait;
+}
+
+Task<bool> watch_insertion(Services& services, WebSessions::Ptr session, std::string task) {
+    const auto until = std::chrono::steady_clock::now() + task_limit;
+    std::string said = "The image's server has not answered in time.";
+    bool well = false;
+    while (std::chrono::steady_clock::now() < until) {
+        const auto medium = co_await medium_now(session);
+        if (!medium || !medium->pending()) {
+            well = medium && medium->operational();
+            said = !medium ? medium.fault().message
+                   : well  ? "The host has the image in its drive."
+                           : medium->status + ". " + medium->detail;
+            break;
+        }
+        co_await pause(services.loop, 300ms);
+    }
+    services.tasks.end(task, well, said, iso_now());
+    co_return well;
+}
+
+Task<Result<void>> put_in(Scope& scope, const json::object& body) {
+    // Out with the old one first: while it is in, each change would mount a mixture.
+    auto done = co_await set_in_tree(scope, drive, "mode", "disabled");
+    // Without a word on credentials those of the drive are meant, as in the shell.
+    if (done && body.contains("UserName")) {
+        const std::string user = fields::text(body, "UserName");
+        done = co_await set_in_tree(scope, remote, "username", user);
+    }
+    if (done && (body.contains("Password") || body.contains("UserName"))) {
+        const std::string password = fields::text(body, "Password");
+        done = co_await set_in_tree(scope, remote, "password", password);
+    }
+    const std::string uri =
+        image_uri(fields::text(body, "Image"), fields::text(body, "TransferProtocolType"));
+    if (done)
+        done = co_await set_in_tree(scope, remote, "server_URI", uri);
+    if (done)
+        done = co_await set_in_tree(scope, drive, "mode", "remote");
+    co_return done;
+}
+
+/// Answers when the guest can see the medium; with a task when that takes longer than lomd waits;
+/// with an error, and an empty drive, when it never will. Power and boot order stay as they are.
+Task<Response> insert(Scope& scope, json::object body) {
+    if (!fields::flag(body, "Inserted", true) || !fields::flag(body, "WriteProtected", true)) {
+        const char* name = fields::flag(body, "Inserted", true) ? "WriteProtected" : "Inserted";
+        const Message message{"ActionParameterValueNotInList",
+                              {"false", name, "VirtualMedia.InsertMedia"}};
+        co_return error_response(400, message);
+    }
+    const auto done = co_await put_in(scope, body);
+    if (!done)
+        co_return fault_response(done.fault());
+    const auto medium = co_await medium_now(scope.session);
+    if (!medium)
+        co_return fault_response(medium.fault());
+    if (medium->operational())
+        co_return no_content();
+    if (medium->pending()) {
+        Services& services = *scope.services;
+        const std::string id = services.tasks.begin("Insert " + fields::text(body, "Image"),
+                                                    scope.session->hello().account, iso_now());
+        detach<bool>(watch_insertion(services, scope.session, id), nullptr);
+        const std::string uri = "/redfish/v1/TaskService/Tasks/" + id;
+        Response accepted = json_response(202, json::object{{"@odata.id", uri},
+                                                            {"@odata.type", "#Task.v1_7_2.Task"},
+                                                            {"Id", id},
+                                                            {"Name", "Insert medium"},
+                                                            {"TaskState", "Running"}});
+        accepted.with("Location", uri + "/Monitor").with("Retry-After", "1");
+        co_return std::move(accepted);
+    }
+    const Fault why{FaultKind::invalid_value, medium->status + ". " + medium->detail};
+    co_await set_in_tree(scope, drive, "mode", "disabled");
+    co_return fault_response(why);
+}
+
+Task<Response> eject(Scope& scope, json::object) {
+    const auto done = co_await set_in_tree(scope, drive, "mode", "disabled");
+    co_return done ? no_content() : fault_response(done.fault());
+}
+
+Resource drives(const std::string& owner) {
+    Resource collection(owner + "/VirtualMedia", "VirtualMediaCollection.VirtualMediaCollection");
+    collection.constant("Name", "Virtual media");
+    collection.members([owner](const Scope&) { return std::vector{owner + "/VirtualMedia/Cd"}; });
+    return collection;
+}
+
+Resource cd(const std::string& owner) {
+    Resource one(owner + "/VirtualMedia/Cd", "VirtualMedia.v1_6_2.VirtualMedia");
+    one.shows(drive).shows(remote);
+    one.constant("Id", "Cd").constant("Name", "Virtual CD");
+    one.constant("MediaTypes", json::array{"CD", "DVD"});
+    one.computed("Image", [](const Scope& scope) {
+        const auto* view = scope.view(drive);
+        const std::string uri = scope.text(remote, "server_URI");
+        const bool shown = view != nullptr && medium_of(*view).wanted && !uri.empty();
+        return shown ? json::value(uri) : json::value(nullptr);
+    });
+    one.computed("ImageName", [](const Scope& scope) {
+        const std::string name = scope.text(drive, "volume_id");
+        return inserted(scope) ? json::value(name) : json::value(nullptr);
+    });
+    one.computed("Inserted", [](const Scope& scope) { return json::value(inserted(scope)); });
+    one.computed("ConnectedVia", [](const Scope& scope) {
+        return json::value(inserted(scope) ? "URI" : "NotConnected");
+    });
+    one.constant("WriteProtected", true);
+    one.computed("TransferMethod", [](const Scope& scope) {
+        return inserted(scope) ? json::value("Stream") : json::value(nullptr);
+    });
+    one.text("UserName", remote, "username", true);
+    one.field({.at = "Password",
+               .read = [](const Scope&) { return json::value(nullptr); },
+               .target = remote,
+               .property = "password",
+               .convert = [](const json::value& value) -> Result<std::string> {
+                   return std::string(value.get_string());
+               }});
+    one.computed("Status", [](const Scope& scope) {
+        const auto* view = scope.view(drive);
+        const Medium medium = view == nullptr ? Medium() : medium_of(*view);
+        const bool fine = !medium.wanted || medium.operational() || medium.pending();
+        return json::value(json::object{{"State", medium.wanted ? "Enabled" : "StandbyOffline"},
+                                        {"Health", fine ? "OK" : "Warning"}});
+    });
+    one.computed("Oem/OpenLOM", [](const Scope& scope) {
+        return json::value(
+            json::object{{"@odata.type", "#OpenLOM.v1_0_0.VirtualMedia"},
+                         {"Status", scope.text(drive, "status")},
+                         {"StatusDetail", scope.text(drive, "status_detail")},
+                         {"Target", link_to("/redfish/v1/Oem/OpenLOM/Tree" + drive)}});
+    });
+    one.action({"VirtualMedia.InsertMedia",
+                {{.name = "Image", .required = true},
+                 {.name = "Inserted", .kind = json::kind::bool_},
+                 {.name = "WriteProtected", .kind = json::kind::bool_},
+                 {.name = "TransferMethod", .allowed = {"Stream"}},
+                 {.name = "TransferProtocolType",
+                  .allowed = {"SFTP", "HTTP", "HTTPS", "NFS", "CIFS", "OEM"}},
+                 {.name = "MediaType", .allowed = {"CD", "DVD"}},
+                 {.name = "UserName"},
+                 {.name = "Password"}},
+                insert});
+    one.action({"VirtualMedia.EjectMedia", {}, eject});
+    return one;
+}
+
+} // namespace
+
+void declare_media(std::vector<Resource>& all) {
+    for (const char* owner : {"/redfish/v1/Systems/host0", "/redfish/v1/Managers/sp"}) {
+        all.push_back(drives(owner));
+        all.push_back(cd(owner));
+    }
+}
+
+} // namespace lom::web
