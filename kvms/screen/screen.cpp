@@ -29,7 +29,7 @@ constexpr int control_fd = 3;
 constexpr auto display_pause = 50ms;
 constexpr auto answer_limit = 10s;
 constexpr auto short_life = 1s;
-constexpr auto restart_pause = 2s; // of one that dies at once, again and again
+constexpr auto restart_pause = 500ms; // of one that dies at once, again and again
 constexpr std::size_t longest_png = 64U << 20U;
 
 constexpr int sealed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
@@ -46,10 +46,9 @@ const Fault absent{FaultKind::unavailable, "The screen's server is being started
 } // namespace
 
 struct Screen::Impl {
-    Impl(Loop& loop_in, ScreenPaths paths_in, std::string host_in,
-         std::function<void(const std::string&)> refused_in)
+    Impl(Loop& loop_in, ScreenPaths paths_in, std::string host_in, Observer observer_in)
         : loop(loop_in), paths(std::move(paths_in)), host(std::move(host_in)),
-          refused(std::move(refused_in)) {}
+          observer(std::move(observer_in)) {}
 
     // -- the process
 
@@ -118,6 +117,7 @@ struct Screen::Impl {
             process.reset();
             link.reset();
             status = {};
+            observer.changed();
             for (auto& [id, waiting] : std::exchange(waiting_answers, {}))
                 waiting.done(absent, {}, {});
             if (Clock::now() - started < short_life)
@@ -162,7 +162,7 @@ struct Screen::Impl {
         if (const json::object* now = member(message, "status"))
             return on_status(*now);
         if (const std::string who = text(message, "refused"); !who.empty())
-            return refused(who);
+            return observer.refused(who);
         UniqueFd file = flag(message, "file") ? lines->take_fd() : UniqueFd();
         const auto found = waiting_answers.find(number<std::uint64_t>(message, "answer"));
         if (found == waiting_answers.end())
@@ -182,6 +182,7 @@ struct Screen::Impl {
                 status.viewers.push_back({text(*viewer, "who"), text(*viewer, "session"),
                                           flag(*viewer, "may_write"), flag(*viewer, "writer")});
         follow_display();
+        observer.changed();
     }
 
     // -- the host's display
@@ -251,7 +252,7 @@ struct Screen::Impl {
     Loop& loop;
     ScreenPaths paths;
     std::string host;
-    std::function<void(const std::string&)> refused;
+    Observer observer;
     ScreenStatus status;
     bool host_on = false;
     json::object notice;
@@ -268,9 +269,8 @@ struct Screen::Impl {
     Loop::Handle display_timer;
 };
 
-Screen::Screen(Loop& loop, ScreenPaths paths, std::string host,
-               std::function<void(const std::string&)> refused)
-    : impl_(std::make_unique<Impl>(loop, std::move(paths), std::move(host), std::move(refused))) {}
+Screen::Screen(Loop& loop, ScreenPaths paths, std::string host, Observer observer)
+    : impl_(std::make_unique<Impl>(loop, std::move(paths), std::move(host), std::move(observer))) {}
 Screen::~Screen() = default;
 
 void Screen::open() { impl_->open(); }

@@ -61,9 +61,12 @@ class Screen {
     template <typename T>
     using Done = std::function<void(Result<T>)>;
 
-    /// `refused` hears of viewers that gave a wrong password.
-    Screen(Loop& loop, ScreenPaths paths, std::string host,
-           std::function<void(const std::string& who)> refused);
+    struct Observer {
+        std::function<void()> changed;                       ///< the status
+        std::function<void(const std::string& who)> refused; ///< gave a wrong password
+    };
+
+    Screen(Loop& loop, ScreenPaths paths, std::string host, Observer observer);
     ~Screen(); ///< leaves lom-kvm and its viewers
 
     /// Starts lom-kvm or adopts the running one.
