@@ -175,6 +175,7 @@ struct ServiceProcessor::Impl {
             if (const auto made = make_directories(path, 0711); !made)
                 return made.fault();
         environment.qemu_uid = qemu_uid();
+        versions = vmm::read_versions(loop, environment.qemu);
         auto opened =
             ManagedHost::open(loop, options.paths, *database, *events, environment, definition);
         if (!opened)
@@ -203,10 +204,10 @@ struct ServiceProcessor::Impl {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
-        tree.emplace(
-            build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
-                        *web, *webhooks, acceleration_reason, options.listen, options.restart}),
-            [this](const AuditRecord& record) { write_audit(record); });
+        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
+                                 *audit, *host, versions, *web, *webhooks, acceleration_reason,
+                                 options.listen, options.restart}),
+                     [this](const AuditRecord& record) { write_audit(record); });
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
@@ -323,6 +324,7 @@ struct ServiceProcessor::Impl {
     std::optional<DoorSettings> doors;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
+    std::shared_ptr<const vmm::Versions> versions;
     std::optional<SshDoor> ssh;
     std::optional<WebDoor> web;
     std::optional<Webhooks> webhooks;

@@ -11,6 +11,7 @@
 #include "sp/state/log.h"
 #include "sp/state/sessions.h"
 #include "sp/tree/tree.h"
+#include "vmm/versions.h"
 
 #include <functional>
 #include <memory>
@@ -43,6 +44,7 @@ struct TargetContext {
     Log& events;
     Log& audit;
     ManagedHost& host;
+    std::shared_ptr<const vmm::Versions> versions;
     WebDoor& web;
     Webhooks& webhooks;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
@@ -57,6 +59,8 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console);
 Target::Ptr users_target(const TargetContext& context);
 Target::Ptr sessions_target(const TargetContext& context);
 Target::Ptr cli_target(const TargetContext& context);
+Target::Ptr clock_target();
+std::string uptime_text(); ///< of the service processor: `348 days, 17:32:17`
 Target::Ptr preferences_target(const TargetContext& context);
 Target::Ptr services_ssh_target(const TargetContext& context);
 Target::Ptr network_target(const TargetContext& context);
@@ -71,6 +75,8 @@ Target::Ptr screen_target(const TargetContext& context);
 void add_kvms_properties(Target& target, const TargetContext& context);
 Target::Ptr system_target(const TargetContext& context);
 Target::Ptr legacy_system_target(const TargetContext& context);
+/// What needs somebody's attention now, for /System.
+Target::Ptr open_problems_target(const TargetContext& context);
 /// start, stop and reset of the host, for /System and /SYS.
 void add_power_verbs(Target& target, vmm::Host& host);
 
