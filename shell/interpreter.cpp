@@ -251,7 +251,7 @@ int Interpreter::set_one(const Command& command, const Place& place, const Item&
     terminal_.write(reply->message.empty()
                         ? "Set '" + reply->property + "' to '" + printable(reply->text) + "'\n"
                         : printable(reply->message) + "\n");
-    return status::done;
+    return reply->failed ? status::failed : status::done;
 }
 
 // -- create

@@ -4,7 +4,9 @@
 #include "base/loop.h"
 #include "web/app.h"
 #include "web/certificate.h"
+#include "web/confinement.h"
 #include "web/server.h"
+#include "web/webhook.h"
 
 #include <CLI/CLI.hpp>
 
@@ -28,6 +30,8 @@ struct Arguments {
     int ticket_fd = -1;
     int ui_fd = -1;
     int facts_fd = -1;
+    int webhook_fd = -1;
+    int events_fd = -1;
     int session_minutes = 15;
     std::string new_certificate;
     std::vector<std::string> names;
@@ -82,6 +86,8 @@ int serve(const Arguments& arguments) {
     const auto end = [&](int) { (*server)->drain([&loop] { loop.stop(); }); };
     const auto term = loop.on_signal(SIGTERM, end);
     const auto interrupt = loop.on_signal(SIGINT, end);
+    if (const auto confined = confine(); !confined)
+        return complain(confined.fault().message);
     loop.run();
     std::_Exit(0); // connections stand in the middle of something; the kernel closes them all
 }
@@ -106,6 +112,8 @@ int main(int argc, char** argv) {
     app.add_option("--session-minutes", arguments.session_minutes, "Idle sessions end after this");
     app.add_option("--facts-fd", arguments.facts_fd,
                    "Only say to this descriptor what the certificate is");
+    app.add_option("--webhook-fd", arguments.webhook_fd, "Only post events to this webhook");
+    app.add_option("--events-fd", arguments.events_fd, "Where the events come from");
     app.add_option("--generate-certificate", arguments.new_certificate,
                    "Write a self-signed certificate and its key to this file");
     app.add_option("--name", arguments.names, "A name or address for it");
@@ -116,6 +124,8 @@ int main(int argc, char** argv) {
     }
     if (arguments.pem_fd >= 0 && arguments.facts_fd >= 0)
         return inspect(arguments);
+    if (arguments.webhook_fd >= 0 && arguments.events_fd >= 0)
+        return deliver_events(UniqueFd(arguments.webhook_fd), UniqueFd(arguments.events_fd));
     if (arguments.listen_fd < 0 || arguments.pem_fd < 0 || arguments.ticket_fd < 0)
         return complain("--listen-fd, --pem-fd and --ticket-fd are needed");
     allow_many_descriptors();

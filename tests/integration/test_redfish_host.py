@@ -76,9 +76,9 @@ def test_sushy_boots_the_host_from_virtual_media(sp, ironic, server):
     system.refresh()
     assert system.power_state == sushy.PowerState.ON
     with WebSocket(sp.ports["https"], "/console/serial?offset=0", client.headers, 60) as console:
-        console.until(b"LOMHELLO")
-        console.send(b"typed through the web")
-        console.until(b"typed through the web")
+        assert b"LOMHELLO" in console.until(b"READY")
+        console.send(b"TYPED-IN-A-PAGE")  # capitals: some small letters are commands there
+        console.until(b"TYPED-IN-A-PAGE")
     system.refresh()
     assert system.boot.enabled == sushy.BootSourceOverrideEnabled.DISABLED  # used once
 
