@@ -16,6 +16,8 @@ import nginx as nginx_module  # noqa: E402
 from lom_media import PROGRAM, Background, LomMedia  # noqa: E402
 from nginx import Nginx  # noqa: E402
 from sshd import free_port  # noqa: E402
+from tests.support.guest import STORAGE, get, must  # noqa: E402
+from tests.support.lomd import Lomd  # noqa: E402
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)
@@ -157,3 +159,19 @@ def test_a_server_that_returns_is_used_and_another_image_refused(tmp_path):
             with pytest.raises(OSError):
                 sha256_of(media.file)
             media.wait_status("image changed")
+
+
+@pytest.mark.skipif(bool(Lomd.missing()), reason=Lomd.missing() or "built")
+def test_set_as_server_uri(server):
+    image = bytearray(DATA)
+    image[32768:32774] = b"\x01CD001"
+    image[32808:32840] = b"WEB DISC".ljust(32)
+    server.put("disc.iso", bytes(image))
+    with Lomd() as sp:
+        must(sp, f"set {STORAGE}/remote server_URI={server.uri('disc.iso')}",
+             f"set {STORAGE} mode=remote")
+        assert get(sp, STORAGE, "status") == "operational"
+        assert get(sp, STORAGE, "volume_id") == "WEB DISC"
+        must(sp, f"set {STORAGE}/remote server_URI={server.uri('none.iso')}")
+        assert get(sp, STORAGE, "status") == "no such file"
+        must(sp, f"set {STORAGE} mode=disabled")
