@@ -89,6 +89,8 @@ std::vector<std::string> targets_of(ManagedHost::Part part) {
         return {"/SP/services/kvms/host_storage_device"};
     case ManagedHost::Part::console:
         return {"/HOST/console"};
+    case ManagedHost::Part::screen:
+        return {"/HOST/screen"};
     }
     return {};
 }

@@ -98,10 +98,12 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
     : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
       drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
       screen_(loop, screen_paths(paths, name), name,
-              [this](const std::string& who) {
-                  events_.append("Screen", "Log", "minor",
-                                 "A VNC viewer gave a wrong password: " + who + ".");
-              }),
+              {.changed = [this] { tell(Part::screen); },
+               .refused =
+                   [this](const std::string& who) {
+                       events_.append("Screen", "Log", "minor",
+                                      "A VNC viewer gave a wrong password: " + who + ".");
+                   }}),
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
       listen_address_(paths.listen_address) {}

@@ -96,9 +96,9 @@ class ManagedHost {
                                                      vmm::HostEnvironment environment,
                                                      const vmm::HostDefinition& initial);
 
-    /// Calls `listener` when something that show of the host, its drive or its console would print
-    /// has changed.
-    enum class Part { host, drive, console };
+    /// Calls `listener` when something that show of the host, its drive, console or screen would
+    /// print has changed.
+    enum class Part { host, drive, console, screen };
     void on_change(std::function<void(Part)> listener) { listener_ = std::move(listener); }
 
     vmm::Host& host() { return *host_; }
