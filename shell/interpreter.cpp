@@ -339,10 +339,11 @@ int Interpreter::act(const Command& command) {
     request.target = place->path;
     request.verb = name;
     request.force = command.options.force;
-    if (command.verb == Verb::load)
-        request.properties.emplace_back("source", command.options.source);
-    if (command.verb == Verb::dump)
-        request.properties.emplace_back("destination", command.options.destination);
+    if (command.verb == Verb::load && !add_source(command, request))
+        return status::refused;
+    if (command.verb == Verb::dump && !add_place(command, "destination",
+                                                 command.options.destination, request))
+        return status::refused;
     auto reply = tree_.run(request);
     if (!reply && reply.fault().kind == FaultKind::busy && command.verb == Verb::start &&
         starts_with_name(reply.fault().message, "Serial console is in use.")) {
@@ -363,6 +364,47 @@ int Interpreter::act(const Command& command) {
         if (const auto ended = terminal_.run_console(tree_, request, std::move(*reply)); !ended)
             return complain(name, ended.fault());
     return status::done;
+}
+
+/// A place on another machine, and the password of its account, which is not to stand in the line.
+bool Interpreter::add_place(const Command& command, const char* name, const std::string& uri,
+                            control::RunRequest& request) {
+    request.properties.emplace_back(name, uri);
+    const std::size_t scheme = uri.find("://");
+    if (scheme == std::string::npos || uri.starts_with("file:") || command.options.examine)
+        return true;
+    const std::string authority = uri.substr(scheme + 3, uri.find('/', scheme + 3) - scheme - 3);
+    if (authority.find('@') == std::string::npos)
+        return true;
+    secret_ = true;
+    const auto password = terminal_.ask_secret("Enter remote user password: ");
+    if (!password)
+        return false;
+    request.properties.emplace_back("password", *password);
+    return true;
+}
+
+/// Pasted text ends with Ctrl-D, with Ctrl-Z as on ILOM, or with a line of one dot.
+bool Interpreter::add_source(const Command& command, control::RunRequest& request) {
+    constexpr std::size_t most = 128U << 10U;
+    const std::string& source = command.options.source;
+    if (source != "console")
+        return add_place(command, "source", source, request);
+    terminal_.write("Paste the text, then a line with only a dot.\n");
+    std::string content;
+    while (const auto line = terminal_.ask("")) {
+        if (*line == "." || *line == "\x1a")
+            break;
+        content += *line + "\n";
+        if (content.size() > most) {
+            (void)complain("load", "The text is longer than 128 KiB.", status::refused);
+            return false;
+        }
+    }
+    request.properties.emplace_back("source", "console");
+    request.properties.emplace_back("content", content);
+    return !content.empty() ||
+           complain("load", "There was no text.", status::refused) == status::done;
 }
 
 // `0.1.0 r42`: the build number is optional.

@@ -52,6 +52,9 @@ class Interpreter {
     int set_one(const Command& command, const Place& place, const Item& item);
     int show(const Command& command);
     int act(const Command& command);
+    bool add_place(const Command& command, const char* name, const std::string& uri,
+                   control::RunRequest& request);
+    bool add_source(const Command& command, control::RunRequest& request);
     int help(const Command& command);
     int help_target(const Command& command);
     int version();

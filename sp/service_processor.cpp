@@ -206,8 +206,9 @@ struct ServiceProcessor::Impl {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
+        transfers.emplace(loop, options.paths);
         tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
-                                 *audit, *host, versions, *web, *webhooks, acceleration_reason,
+                                 *audit, *host, versions, *web, *webhooks, *transfers, acceleration_reason,
                                  options.listen, options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
         follow_changes();
@@ -330,6 +331,7 @@ struct ServiceProcessor::Impl {
     std::optional<SshDoor> ssh;
     std::optional<WebDoor> web;
     std::optional<Webhooks> webhooks;
+    std::optional<Transfers> transfers;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
     Loop::Handle idle_watch;

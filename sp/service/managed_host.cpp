@@ -371,6 +371,10 @@ Result<std::string> ManagedHost::logged(std::uint64_t from, std::uint64_t limit)
                           limit);
 }
 
+Result<std::string> ManagedHost::whole_log() const {
+    return logged(console_->start(), console_->end() - console_->start());
+}
+
 Result<std::string> ManagedHost::boot_log() const {
     return logged(static_cast<std::uint64_t>(*settings_.booted_at), most_history);
 }

@@ -140,6 +140,8 @@ class ManagedHost {
     }
     /// Console history as line_count and start_from ask for it.
     Result<std::string> history() const;
+    /// All that is kept, from the first byte on.
+    Result<std::string> whole_log() const;
     /// What the console printed since the last power-on or reset.
     Result<std::string> boot_log() const;
     /// Resets a guest that cannot go on, if autorestart says so.

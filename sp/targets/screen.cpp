@@ -1,7 +1,11 @@
 // /HOST/screen: the host's screen, keyboard and mouse; its service below /SP/services/kvms.
 #include "kvms/screen/keys.h"
 #include "sp/targets/targets.h"
+#include "sp/targets/transfer_verbs.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <string_view>
 
 namespace lom {
@@ -91,16 +95,30 @@ Verb start_verb(ManagedHost& host) {
     return verb;
 }
 
-void dump_screen(ManagedHost& host, bool last, const VerbCall& call, const Verb::Done& done) {
-    constexpr std::string_view local = "file:";
-    for (const auto& [name, value] : call.properties)
-        if (!std::get<std::string>(value).starts_with(local))
-            return done(Fault{FaultKind::invalid_value,
-                              "A picture of the screen goes to file:///PATH on the machine where "
-                              "lom runs."});
-    host.screen().read_png(last, [done](Result<UniqueFd> png) {
+/// The whole of a file in memory.
+Result<std::string> content_of(const UniqueFd& fd) {
+    std::string content(static_cast<std::size_t>(std::max<off_t>(lseek(fd.get(), 0, SEEK_END), 0)),
+                        '\0');
+    if (pread(fd.get(), content.data(), content.size(), 0) !=
+        static_cast<ssize_t>(content.size()))
+        return Fault{FaultKind::internal, "The picture cannot be read."};
+    return content;
+}
+
+/// To another machine, or to the caller, who knows where its own file is.
+void dump_screen(ManagedHost& host, Transfers& transfers, bool last, const VerbCall& call,
+                 const Verb::Done& done) {
+    const std::string destination = text_of(call, "destination");
+    const bool sent = !destination.empty() && !destination.starts_with("file:");
+    host.screen().read_png(last, [&transfers, sent, call, done](Result<UniqueFd> png) {
         if (!png)
             return done(png.fault());
+        if (sent) {
+            auto content = content_of(*png);
+            if (!content)
+                return done(content.fault());
+            return send_dump(transfers, call, std::move(*content), done);
+        }
         VerbOutcome outcome;
         outcome.message = "Dump successful.";
         outcome.stream = "file";
@@ -109,19 +127,19 @@ void dump_screen(ManagedHost& host, bool last, const VerbCall& call, const Verb:
     });
 }
 
-Verb dump_verb(ManagedHost& host, bool last) {
+Verb picture_verb(ManagedHost& host, Transfers& transfers, bool last) {
     Verb verb{
         .name = "dump",
         .doc = "A picture of the screen as PNG.",
         .role = Role::console | Role::read_only,
         .asks = false,
-        .run = [&host, last](const VerbCall& call, const std::string&, const Verb::Done& done) {
-            dump_screen(host, last, call, done);
+        .run = [&host, &transfers, last](const VerbCall& call, const std::string&, const Verb::Done& done) {
+            dump_screen(host, transfers, last, call, done);
         }};
-    verb.takes.push_back(Target::property_of<std::string>(
-        {.name = "destination",
-         .doc = "file:///PATH on the machine where lom runs; without it a program gets the file "
-                "itself."}));
+    verb.takes = dump_properties();
+    verb.takes.front().doc = "sftp://[USER@]HOST[:PORT]/PATH, or file:///PATH on the machine where "
+                             "lom runs; without it a program gets the file itself.";
+    verb.takes.front().required = false;
     return verb;
 }
 
@@ -163,11 +181,11 @@ void add_input(Target& target, ManagedHost& host) {
          }});
 }
 
-Target::Ptr last_target(ManagedHost& host) {
+Target::Ptr last_target(ManagedHost& host, Transfers& transfers) {
     auto target = Target::make(
         "last", "The screen as it was before the last reset, panic or power-off of the host.");
     reads_screen(*target, host, true);
-    target->verb(dump_verb(host, true));
+    target->verb(picture_verb(host, transfers, true));
     return target;
 }
 
@@ -257,7 +275,7 @@ Target::Ptr screen_target(const TargetContext& context) {
                                [&host] { return writer_name(host); });
     add_input(*target, host);
     reads_screen(*target, host, false);
-    target->verb(dump_verb(host, false));
+    target->verb(picture_verb(host, context.transfers, false));
     target->verb(start_verb(host));
     target->verb({.name = "stop",
                   .doc = "Ends everybody's connection to the screen.",
@@ -266,7 +284,7 @@ Target::Ptr screen_target(const TargetContext& context) {
                       host.screen().drop_viewers();
                       done(VerbOutcome{.message = "Stopping " + path});
                   }});
-    target->child(last_target(host));
+    target->child(last_target(host, context.transfers));
     return target;
 }
 

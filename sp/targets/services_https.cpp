@@ -1,5 +1,6 @@
 // /SP/services/https: the web page and Redfish, their port and their certificate.
 #include "sp/targets/targets.h"
+#include "sp/targets/transfer_verbs.h"
 
 namespace lom {
 
@@ -20,7 +21,7 @@ std::string pem_text(const std::string& one_line) {
     return text;
 }
 
-Target::Ptr ssl_target(WebDoor& web) {
+Target::Ptr ssl_target(WebDoor& web, Transfers& transfers) {
     auto target = Target::make("ssl", "The certificate of the web page and Redfish.");
     target->shows<std::string>("cert_status", "Which certificate is in use.", [&web] {
         return std::string(web.custom_certificate()
@@ -53,6 +54,13 @@ Target::Ptr ssl_target(WebDoor& web) {
                            .set = [&web](const Caller&, bool clear, const Property::Done& done) {
                                done(outcome(clear ? web.clear_certificate() : Result<void>()));
                            }});
+    target->verb(load_verb(transfers, "Loads a certificate and its private key, both in one PEM file.",
+                           Role::admin,
+                           [&web](const Caller&, const std::string& pem,
+                                  const Property::Done& done) {
+                               web.load_certificate(
+                                   pem, [done](const Result<void>& r) { done(outcome(r)); });
+                           }));
     return target;
 }
 
@@ -85,7 +93,7 @@ Target::Ptr services_https_target(const TargetContext& context) {
              [&web](const Caller&, std::int64_t minutes, const Property::Done& done) {
                  done(outcome(web.set_session_minutes(minutes)));
              }});
-    target->child(ssl_target(web));
+    target->child(ssl_target(web, context.transfers));
     return target;
 }
 

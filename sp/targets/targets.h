@@ -3,6 +3,7 @@
 
 #include "base/loop.h"
 #include "sp/service/managed_host.h"
+#include "sp/service/transfers.h"
 #include "sp/service/web_door.h"
 #include "sp/service/webhooks.h"
 #include "sp/state/accounts.h"
@@ -47,6 +48,7 @@ struct TargetContext {
     std::shared_ptr<const vmm::Versions> versions;
     WebDoor& web;
     Webhooks& webhooks;
+    Transfers& transfers;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon

@@ -1,5 +1,6 @@
 // /SP/users: local accounts.
 #include "sp/targets/targets.h"
+#include "sp/targets/transfer_verbs.h"
 
 namespace lom {
 
@@ -39,7 +40,7 @@ void answer(const Property::Done& done, const Result<void>& result) {
     done(result ? Result<SetOutcome>(SetOutcome{}) : result.fault());
 }
 
-Target::Ptr key_target(AccountKeys& keys, const Account& account, int slot) {
+Target::Ptr key_target(AccountKeys& keys, Transfers& transfers, const Account& account, int slot) {
     auto target = Target::make(std::to_string(slot), "A public key that opens the account.");
     const std::string name = account.name;
     const auto key = std::make_shared<std::optional<SshPublicKey>>(keys.find(name, slot));
@@ -76,15 +77,26 @@ Target::Ptr key_target(AccountKeys& keys, const Account& account, int slot) {
                  answer(done, parsed ? keys.set(account.name, slot, *parsed) : parsed.fault());
              },
          .also_allowed = own});
+    const Property* publickey = target->find_property("publickey");
+    target->verb(load_verb(transfers, "Loads the key from a .pub file.",
+                           Role::user | Role::read_only | Role::console | Role::admin,
+                           [set = publickey->set, own](
+                               const Caller& caller, const std::string& text,
+                               const Property::Done& done) {
+                               if (!caller.roles.intersects(Role::user) && !own(caller))
+                                   return done(Fault{FaultKind::denied,
+                                                     "The role u (user) is needed for the keys of others."});
+                               set(caller, Value(text.substr(0, text.find('\n'))), done);
+                           }));
     return target;
 }
 
-Target::Ptr ssh_target(AccountKeys& keys, const Account& account) {
+Target::Ptr ssh_target(AccountKeys& keys, Transfers& transfers, const Account& account) {
     auto slots = Target::make("keys", "Up to five public keys.");
-    slots->dynamic_children([&keys, account] {
+    slots->dynamic_children([&keys, &transfers, account] {
         std::vector<Target::Ptr> children;
         for (int slot = 1; slot <= AccountKeys::slots; ++slot)
-            children.push_back(key_target(keys, account, slot));
+            children.push_back(key_target(keys, transfers, account, slot));
         return children;
     });
     auto target = Target::make("ssh", "Logging in with SSH.");
@@ -155,7 +167,7 @@ Target::Ptr user_target(const TargetContext& context, const Account& account) {
     };
     target->add(std::move(password));
     target->add(locked_property(accounts, account));
-    target->child(ssh_target(accounts.keys(), account));
+    target->child(ssh_target(accounts.keys(), context.transfers, account));
 
     target->verb({.name = "delete",
                   .doc = "Deletes the account and ends its sessions.",

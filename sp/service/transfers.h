@@ -1,0 +1,46 @@
+// Files that `load` and `dump` bring from other machines and take there. Each is one run of
+// lom-media, which speaks the network's protocols; the password reaches it by a pipe. Loop thread
+// only; never blocks.
+#pragma once
+
+#include "base/loop.h"
+#include "base/result.h"
+#include "sp/service/managed_host.h"
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+namespace lom {
+
+class Transfers {
+  public:
+    static constexpr std::size_t most_bytes = 64U << 20U;
+    static constexpr std::size_t most_at_once = 8;
+
+    struct Remote {
+        std::string uri; ///< sftp://[USER@]HOST[:PORT]/PATH; to fetch also http(s)
+        std::string password;
+    };
+
+    Transfers(Loop& loop, const Paths& paths);
+    ~Transfers(); ///< ends what still runs; its callbacks never come
+
+    /// The file's content; a longer one is a fault.
+    void fetch(const Remote& from, std::size_t most, std::function<void(Result<std::string>)> done);
+    void store(const Remote& to, std::string content, std::function<void(Result<void>)> done);
+
+  private:
+    struct Run;
+    Result<std::shared_ptr<Run>> begin(const Remote& remote, const char* direction,
+                                       std::size_t most);
+    void watch(const std::shared_ptr<Run>& run, std::function<void(Result<std::string>)> done);
+
+    Loop& loop_;
+    std::string program_;
+    std::string known_hosts_;
+    std::set<std::shared_ptr<Run>> runs_;
+};
+
+} // namespace lom
