@@ -89,6 +89,7 @@ struct InteractiveTerminal::Impl {
     bool pauses = true;
     bool quit_output = false; ///< the rest of this command's output is not wanted
     std::size_t rows_used = 0;
+    std::optional<std::size_t> page_rows; ///< absent: the window's
 
     static Impl& of(EditLine* editor) {
         void* data = nullptr;
@@ -195,8 +196,8 @@ struct InteractiveTerminal::Impl {
     }
 
     void write_through(std::string_view text) {
-        if (!quit_output && (!write_all(terminal_out, text, &Input::interrupt_pending) ||
-                             Input::take_interrupt()))
+        if (!quit_output &&
+            (!write_all(terminal_out, text, &Input::interrupt_pending) || Input::take_interrupt()))
             quit_output = true;
     }
 
@@ -207,7 +208,7 @@ struct InteractiveTerminal::Impl {
             const std::size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
             const std::string_view line = text.substr(0, end);
             const std::size_t rows = rows_of(line);
-            const std::size_t height = window().ws_row;
+            const std::size_t height = page_rows ? *page_rows + 1 : window().ws_row;
             if (pauses && height > 2 && rows_used > 0 && rows_used + rows >= height)
                 pause();
             if (quit_output)
@@ -347,6 +348,12 @@ void InteractiveTerminal::allow_pauses(bool allowed) {
     impl_->pauses = allowed;
     impl_->quit_output = false;
     impl_->rows_used = 0;
+    impl_->page_rows.reset();
+}
+
+void InteractiveTerminal::pause_every(std::size_t lines) {
+    impl_->page_rows = lines;
+    impl_->pauses = impl_->pauses && lines > 0;
 }
 
 std::size_t InteractiveTerminal::width() const { return window().ws_col; }

@@ -1,5 +1,6 @@
 #include "shell/interpreter.h"
 
+#include "shell/save_file.h"
 #include "shell/text.h"
 
 #include <algorithm>
@@ -251,7 +252,7 @@ int Interpreter::set_one(const Command& command, const Place& place, const Item&
     terminal_.write(reply->message.empty()
                         ? "Set '" + reply->property + "' to '" + printable(reply->text) + "'\n"
                         : printable(reply->message) + "\n");
-    return status::done;
+    return reply->failed ? status::failed : status::done;
 }
 
 // -- create
@@ -351,6 +352,11 @@ int Interpreter::act(const Command& command) {
     }
     if (!reply)
         return complain(name, reply.fault());
+    if (reply->stream == "file")
+        if (const auto saved =
+                save_file(reply->fd, command.options.destination, command.options.force);
+            !saved)
+            return complain(name, saved.fault());
     if (!reply->message.empty())
         terminal_.write(printable(reply->message) + "\n");
     if (reply->stream == "console")

@@ -166,6 +166,9 @@ int Interpreter::show(const Command& given) {
     }
     if (!wanted.names.empty() || !wanted.filters.empty())
         view->text.reset(); // properties were asked for, not what the target has to say
+    if (view->text && view->page_lines)
+        terminal_.pause_every(
+            static_cast<std::size_t>(std::max<std::int64_t>(*view->page_lines, 0)));
     const bool walks = command.options.level.value_or(1) > 1;
     const std::string missing = walks || view->text ? "" : missing_name(wanted, *view);
     const std::size_t width = command.options.nowrap ? 0 : terminal_.width();

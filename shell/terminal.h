@@ -23,6 +23,8 @@ class Terminal {
     virtual std::optional<std::string> ask_secret(const std::string& question) = 0;
     /// Whether write() may pause until the next command.
     virtual void allow_pauses(bool allowed) = 0;
+    /// It pauses after so many lines instead of a screenful, 0: never; until the next command.
+    virtual void pause_every(std::size_t /*lines*/) {}
     /// Columns to fold long values at; 0: never fold.
     virtual std::size_t width() const = 0;
     /// Joins the person to a console until they leave it; `request` opened it and can do so again.

@@ -5,6 +5,7 @@
 #include "sp/control/server.h"
 #include "sp/service/ssh_door.h"
 #include "sp/service/web_door.h"
+#include "sp/service/webhooks.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
 #include "sp/state/log.h"
@@ -88,6 +89,8 @@ std::vector<std::string> targets_of(ManagedHost::Part part) {
         return {"/SP/services/kvms/host_storage_device"};
     case ManagedHost::Part::console:
         return {"/HOST/console"};
+    case ManagedHost::Part::screen:
+        return {"/HOST/screen"};
     }
     return {};
 }
@@ -174,6 +177,7 @@ struct ServiceProcessor::Impl {
             if (const auto made = make_directories(path, 0711); !made)
                 return made.fault();
         environment.qemu_uid = qemu_uid();
+        versions = vmm::read_versions(loop, environment.qemu);
         auto opened =
             ManagedHost::open(loop, options.paths, *database, *events, environment, definition);
         if (!opened)
@@ -201,9 +205,10 @@ struct ServiceProcessor::Impl {
     Result<void> open_doors() {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
+        webhooks.emplace(loop, options.paths, *database, changes);
         tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
-                                 *audit, *host, *web, acceleration_reason, options.listen,
-                                 options.restart}),
+                                 *audit, *host, versions, *web, *webhooks, acceleration_reason,
+                                 options.listen, options.restart}),
                      [this](const AuditRecord& record) { write_audit(record); });
         follow_changes();
         server.emplace(control::Server::Context{
@@ -321,8 +326,10 @@ struct ServiceProcessor::Impl {
     std::optional<DoorSettings> doors;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
+    std::shared_ptr<const vmm::Versions> versions;
     std::optional<SshDoor> ssh;
     std::optional<WebDoor> web;
+    std::optional<Webhooks> webhooks;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
     Loop::Handle idle_watch;

@@ -845,6 +845,9 @@ void Host::redefine(const HostDefinition& definition, Done done) {
 PowerState Host::power_state() const { return impl_->power_state(); }
 HostStatus Host::status() const { return impl_->status; }
 std::string Host::status_detail() const { return impl_->detail; }
+bool Host::crashed() const {
+    return impl_->status == HostStatus::stopped && impl_->held == Impl::Held::no;
+}
 void Host::start(Done done) { impl_->start(std::move(done)); }
 void Host::stop(bool force, Done done) { impl_->stop(force, std::move(done)); }
 void Host::reset(bool /*force*/, Done done) { impl_->reset(std::move(done)); }

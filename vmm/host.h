@@ -84,6 +84,8 @@ class Host {
     PowerState power_state() const;
     HostStatus status() const;
     std::string status_detail() const; ///< a sentence or empty
+    /// The guest cannot go on by itself: it has panicked, or KVM cannot run its code.
+    bool crashed() const;
 
     void start(Done done);             ///< done when the guest runs or is at ok
     void stop(bool force, Done done);  ///< graceful: done when the ACPI button is pressed

@@ -6,6 +6,7 @@
 #include "web/certificate.h"
 #include "web/confinement.h"
 #include "web/server.h"
+#include "web/webhook.h"
 
 #include <CLI/CLI.hpp>
 
@@ -29,6 +30,8 @@ struct Arguments {
     int ticket_fd = -1;
     int ui_fd = -1;
     int facts_fd = -1;
+    int webhook_fd = -1;
+    int events_fd = -1;
     int session_minutes = 15;
     std::string new_certificate;
     std::vector<std::string> names;
@@ -109,6 +112,8 @@ int main(int argc, char** argv) {
     app.add_option("--session-minutes", arguments.session_minutes, "Idle sessions end after this");
     app.add_option("--facts-fd", arguments.facts_fd,
                    "Only say to this descriptor what the certificate is");
+    app.add_option("--webhook-fd", arguments.webhook_fd, "Only post events to this webhook");
+    app.add_option("--events-fd", arguments.events_fd, "Where the events come from");
     app.add_option("--generate-certificate", arguments.new_certificate,
                    "Write a self-signed certificate and its key to this file");
     app.add_option("--name", arguments.names, "A name or address for it");
@@ -119,6 +124,8 @@ int main(int argc, char** argv) {
     }
     if (arguments.pem_fd >= 0 && arguments.facts_fd >= 0)
         return inspect(arguments);
+    if (arguments.webhook_fd >= 0 && arguments.events_fd >= 0)
+        return deliver_events(UniqueFd(arguments.webhook_fd), UniqueFd(arguments.events_fd));
     if (arguments.listen_fd < 0 || arguments.pem_fd < 0 || arguments.ticket_fd < 0)
         return complain("--listen-fd, --pem-fd and --ticket-fd are needed");
     allow_many_descriptors();

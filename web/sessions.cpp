@@ -18,6 +18,7 @@ constexpr auto sweep_every = 1s;
 constexpr auto basic_idle = 30s;
 constexpr auto basic_limit = 60s; // then the password is checked again
 constexpr std::size_t most_sessions = 200;
+constexpr int most_beginning = 64;      // lomd hashes one password after the other
 constexpr int most_unknown_tokens = 50; // a second
 
 Fault away() {
@@ -28,6 +29,14 @@ Fault over() { return {FaultKind::denied, "The session has ended; log in again."
 bool looks_like_a_token(const std::string& text) {
     return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
+
+struct Count {
+    explicit Count(int& counted) : number(counted) { ++number; }
+    Count(const Count&) = delete;
+    Count& operator=(const Count&) = delete;
+    ~Count() { --number; }
+    int& number;
+};
 
 template <typename T, typename Decode>
 Result<T> decoded(Result<ControlLink::Answer> answer, const Decode& decode) {
@@ -229,8 +238,9 @@ WebSessions::WebSessions(Loop& loop, std::string control_socket, std::string doo
 
 /// A new connection to lomd, and the two requests that make it somebody's.
 Task<Result<WebSessions::Ptr>> WebSessions::begin(control::Request first, control::Request second) {
-    if (sessions_.size() >= most_sessions)
-        co_return Fault{FaultKind::busy, "Too many sessions are open; end some of them first."};
+    if (beginning_ >= most_beginning)
+        co_return Fault{FaultKind::busy, "Too many are logging in at once; try again soon."};
+    const Count count(beginning_);
     auto link = std::make_unique<ControlLink>(loop_, control_socket_);
     const auto deadline = Clock::now() + wait_for_lomd;
     while (!link->connect()) {
@@ -264,7 +274,21 @@ Task<Result<WebSessions::Ptr>> WebSessions::begin(control::Request first, contro
             alive->take_up_again();
     };
     sessions_[session->token()] = session;
+    make_room(session);
     co_return session;
+}
+
+/// Scripts that never log out keep nobody out: the session that was idle for longest ends.
+void WebSessions::make_room(const Ptr& newest) {
+    if (sessions_.size() <= most_sessions)
+        return;
+    Ptr oldest;
+    for (const auto& [token, session] : sessions_)
+        if (session != newest && !session->watched() && !session->ended() &&
+            (!oldest || session->last_used < oldest->last_used))
+            oldest = session;
+    if (oldest)
+        detach<bool>(log_out(oldest), nullptr);
 }
 
 Task<Result<WebSessions::Ptr>> WebSessions::log_in(std::string name, std::string password,

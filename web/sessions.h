@@ -89,6 +89,7 @@ class WebSessions {
 
   private:
     Task<Result<Ptr>> begin(control::Request first, control::Request second);
+    void make_room(const Ptr& newest);
     void sweep();
 
     Loop& loop_;
@@ -105,6 +106,7 @@ class WebSessions {
     };
     std::map<std::string, Basic> basic_; ///< by a digest of the credentials
     int unknown_tokens_ = 0;             ///< tried at lomd since the last sweep
+    int beginning_ = 0;                  ///< logins and resumptions under way
     Loop::Handle sweep_;
 };
 

@@ -64,6 +64,7 @@ struct Console::Impl {
     void announce_seat();
     void on_message(std::uint64_t id, char kind, std::string_view payload);
     void on_input(std::string_view bytes);
+    void send_break();
     void apply_back_pressure();
     void tell_changed() const;
 
@@ -73,6 +74,7 @@ struct Console::Impl {
     Observer observer;
     InputLine input;
     bool diverted = false;
+    Loop::Handle break_under_way;
 
     std::vector<Client> clients;
     std::uint64_t last_id = 0;
@@ -246,7 +248,19 @@ void Console::Impl::on_message(std::uint64_t id, char kind, std::string_view pay
     if (kind == 'd' && !payload.empty())
         on_input(payload);
     else if (kind == 'b' && observer.send_break)
-        observer.send_break();
+        send_break();
+}
+
+// A break does not go the way of what is typed, and the key behind it must not overtake it: the two
+// together are a command to the guest's kernel (SysRq).
+void Console::Impl::send_break() {
+    const auto over = [this] {
+        break_under_way.reset();
+        apply_back_pressure();
+    };
+    break_under_way = loop.after(std::chrono::seconds(1), over);
+    apply_back_pressure();
+    observer.send_break(over);
 }
 
 void Console::Impl::on_input(std::string_view bytes) {
@@ -258,7 +272,7 @@ void Console::Impl::on_input(std::string_view bytes) {
 }
 
 void Console::Impl::apply_back_pressure() {
-    const bool full = !diverted && input.full();
+    const bool full = (!diverted && input.full()) || break_under_way;
     for (const Client& client : clients)
         client.reader->pause(full && client.about.id == writer_id);
 }

@@ -58,7 +58,9 @@ class Console {
     /// May call back into the Console, but must not destroy it.
     struct Observer {
         std::function<void(std::string_view)> input; ///< input that QEMU does not take
-        std::function<void()> send_break;
+        /// `sent` may be called later, while the Console lives, or never; what is typed waits for
+        /// it up to a second.
+        std::function<void(std::function<void()> sent)> send_break;
         std::function<void()> changed;                   ///< clients came, went, or swapped seats
         std::function<void(const std::string&)> trouble; ///< sentence for the event log (disk full)
     };

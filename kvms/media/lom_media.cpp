@@ -1,9 +1,12 @@
-// lom-media: serves one remote image as a file, in the foreground, until SIGTERM.
+// lom-media: serves one remote image as a file, in the foreground, until SIGTERM; or copies one
+// file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/stream.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/http_source.h"
 #include "kvms/media/image_mount.h"
 #include "kvms/media/image_server.h"
 #include "kvms/media/sftp_source.h"
+#include "kvms/media/transfer.h"
 #include "kvms/media/uri.h"
 
 #include <CLI/CLI.hpp>
@@ -28,21 +31,37 @@ struct Options {
     std::string file;
     std::string known_hosts;
     std::string control;
+    std::string tls_ca;
+    std::string tls_pin;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
+    std::uint64_t max_bytes = std::uint64_t{64} << 30U;
+    bool fetch = false;
+    bool store = false;
+    bool transfers() const { return fetch || store; }
 };
 
 void declare(CLI::App& app, Options& options) {
-    app.add_option("uri", options.uri, "sshfs://[USER@]HOST[:PORT]:/PATH")->required();
-    app.add_option("file", options.file, "an existing plain file to mount over")->required();
+    app.add_option("uri", options.uri,
+                   "sshfs://[USER@]HOST[:PORT]:/PATH or https://HOST[:PORT]/PATH")
+        ->required();
+    app.add_option("file", options.file, "an existing plain file to mount over");
     app.add_option("--credentials-fd", options.credentials_fd,
                    "descriptor with JSON {\"username\":..,\"password\":..,\"ssh_key\":..}");
     app.add_option("--known-hosts", options.known_hosts,
                    "file that remembers host keys; a changed one is refused");
+    app.add_option("--tls-ca", options.tls_ca,
+                   "PEM file of the authorities that https servers are checked by");
+    app.add_option("--tls-pin", options.tls_pin,
+                   "sha256//BASE64 of the https server's public key, checked instead");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
+    auto* fetch = app.add_flag("--fetch", options.fetch, "write the file to stdout and end");
+    app.add_flag("--store", options.store, "write stdin to the file there and end")
+        ->excludes(fetch);
+    app.add_option("--max-bytes", options.max_bytes, "most bytes to fetch or to store");
     app.set_version_flag("--version", std::string("lom-media ") + LOM_VERSION);
 }
 
@@ -58,6 +77,35 @@ int complain(const lom::Fault& fault, ExitStatus status) {
     return status;
 }
 
+/// What each kind of source has to know.
+struct Settings {
+    SftpSettings sftp;
+    HttpSettings http;
+};
+
+OpenSource opener(lom::Loop& loop, Settings& settings) {
+    return [&](SourceListener& listener) {
+        return settings.sftp.uri.is_web() ? open_http(loop, settings.http, listener)
+                                          : open_sftp(loop, settings.sftp, listener);
+    };
+}
+
+int transfer(const Options& options, Settings& settings) {
+    if (options.store && settings.sftp.uri.is_web())
+        return complain({lom::FaultKind::usage, "A file can be stored by sftp only."}, exit_usage);
+    lom::Loop loop;
+    settings.sftp.least_size = settings.http.least_size = 0;
+    const auto done =
+        options.fetch ? fetch_file(loop, opener(loop, settings), STDOUT_FILENO, options.max_bytes)
+                      : store_file(
+                            loop,
+                            [&](SourceListener& listener) {
+                                return open_sftp_sink(loop, settings.sftp, listener);
+                            },
+                            STDIN_FILENO, options.max_bytes);
+    return done ? exit_done : complain(done.fault(), exit_failed);
+}
+
 int serve(const Options& options) {
     auto uri = parse_image_uri(options.uri);
     if (!uri)
@@ -66,14 +114,20 @@ int serve(const Options& options) {
                                                   : read_credentials(options.credentials_fd);
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
+    Settings settings{{*uri, std::move(*credentials), options.known_hosts, {}},
+                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin}};
+    if (options.transfers()) {
+        const int status = transfer(options, settings);
+        settings.sftp.credentials.wipe();
+        _exit(status); // as below
+    }
     const auto file = prepare_mount_point(options.file);
     if (!file)
         return complain(file.fault(), exit_failed);
 
     lom::Loop loop;
-    SftpSettings sftp{*uri, std::move(*credentials), options.known_hosts, {}};
     ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
-                       [&](SourceListener& listener) { return open_sftp(loop, sftp, listener); });
+                       opener(loop, settings));
     if (!options.control.empty()) {
         auto listener = lom::listen_unix(options.control, 0600);
         if (!listener)
@@ -81,8 +135,9 @@ int serve(const Options& options) {
         server.listen(std::move(*listener));
     }
     const int status = server.run();
-    // The control socket's file stays: by now it may be a successor's. Not return: a name server that does not answer would hold up the loop's pool and with it us.
-    sftp.credentials.wipe();
+    // The control socket's file stays: by now it may be a successor's. Not return: a name server
+    // that does not answer would hold up the loop's pool and with it us.
+    settings.sftp.credentials.wipe();
     std::cout.flush();
     _exit(status);
 }
@@ -100,6 +155,11 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? exit_done : exit_usage;
+    }
+    if (options.transfers() != options.file.empty()) {
+        std::cerr << "lom-media: give URI and FILE to serve an image, or --fetch or --store and "
+                     "only a URI.\n";
+        return exit_usage;
     }
     return serve(options);
 }

@@ -22,7 +22,6 @@ constexpr auto login_limit = std::chrono::seconds(15);
 constexpr auto keepalive_after = std::chrono::seconds(3);
 constexpr auto silence_limit = std::chrono::seconds(9); // the status must be true within 10
 constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
-constexpr std::uint64_t shortest_image = 2048; // one CD sector
 
 // libssh's own receive window lets 13 MB/s through at 50 ms; this one 200.
 constexpr std::uint32_t receive_window = 16U << 20U;
@@ -83,12 +82,16 @@ class Scratch {
     void* bytes_;
 };
 
-class SftpSource final : public Source, private sftp::ReplyListener {
+enum class Direction { reading, writing };
+
+class SftpSource final : public Source, public Sink, private sftp::ReplyListener {
   public:
-    SftpSource(Loop& loop, SftpSettings& settings, SourceListener& listener);
+    SftpSource(Loop& loop, SftpSettings& settings, SourceListener& listener, Direction direction);
     ~SftpSource() override;
 
     void read(std::uint32_t request, std::uint64_t offset, std::uint32_t length) override;
+    void write(std::uint32_t request, std::uint64_t offset, std::string_view bytes) override;
+    void close(std::uint32_t request) override;
     void flush() override;
 
   private:
@@ -131,6 +134,7 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     void top_up_window();
     void feed(std::span<const char> bytes);
     void check_and_open(const sftp::Attributes& attributes);
+    void became_writable();
     bool is_image(const sftp::Attributes& attributes);
     void file_refused(std::uint32_t code);
     void on_version(std::uint32_t version) override;
@@ -152,6 +156,7 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     Loop& loop_;
     SftpSettings& settings_;
     SourceListener& listener_;
+    const Direction direction_;
     Phase phase_ = Phase::tcp;
     bool failed_ = false;
     bool opened_ = false;
@@ -187,8 +192,9 @@ class SftpSource final : public Source, private sftp::ReplyListener {
     Loop::Handle lost_;
 };
 
-SftpSource::SftpSource(Loop& loop, SftpSettings& settings, SourceListener& listener)
-    : loop_(loop), settings_(settings), listener_(listener) {
+SftpSource::SftpSource(Loop& loop, SftpSettings& settings, SourceListener& listener,
+                       Direction direction)
+    : loop_(loop), settings_(settings), listener_(listener), direction_(direction) {
     connector_ = std::make_unique<TcpConnector>(
         loop, settings.uri.host, settings.uri.port,
         TcpConnector::Handlers{
@@ -530,6 +536,14 @@ void SftpSource::read(std::uint32_t request, std::uint64_t offset, std::uint32_t
     outgoing_ += sftp::read_request(request, handle_, offset, length);
 }
 
+void SftpSource::write(std::uint32_t request, std::uint64_t offset, std::string_view bytes) {
+    outgoing_ += sftp::write_request(request, handle_, offset, bytes);
+}
+
+void SftpSource::close(std::uint32_t request) {
+    outgoing_ += sftp::close_request(request, handle_);
+}
+
 void SftpSource::flush() {
     if (failed_ || outgoing_.empty() || phase_ != Phase::talking)
         return;
@@ -613,6 +627,10 @@ void SftpSource::on_version(std::uint32_t version) {
              "The server speaks SFTP version " + std::to_string(version) +
                  "; at least version 3 is needed.",
              false);
+    if (direction_ == Direction::writing) {
+        ask(open_id, sftp::create_request(open_id, settings_.uri.path));
+        return;
+    }
     // Looking before opening: opening a device or a FIFO has effects.
     ask(stat_id, sftp::stat_request(stat_id, settings_.uri.path));
 }
@@ -623,7 +641,9 @@ void SftpSource::file_refused(std::uint32_t code) {
         fail(Status::no_such_file, "The server has no file " + file + "; check the path.", false);
     else if (code == sftp::status_permission_denied)
         fail(Status::permission_denied,
-             "User " + quoted(user()) + " may not read " + file + "; check its permissions there.",
+             "User " + quoted(user()) + " may not " +
+                 (direction_ == Direction::reading ? "read " : "write ") + file +
+                 "; check its permissions there.",
              false);
     else
         fail(Status::failed,
@@ -634,7 +654,9 @@ void SftpSource::file_refused(std::uint32_t code) {
 void SftpSource::on_status(std::uint32_t id, std::uint32_t code) {
     if (failed_)
         return;
-    if (opened_ && code == sftp::status_end_of_file)
+    if (opened_ && direction_ == Direction::reading && code == sftp::status_end_of_file)
+        listener_.source_received(id, 0);
+    else if (opened_ && direction_ == Direction::writing && code == sftp::status_ok)
         listener_.source_received(id, 0);
     else if (opened_)
         listener_.source_read_failed(id);
@@ -649,7 +671,7 @@ bool SftpSource::is_image(const sftp::Attributes& attributes) {
              false);
     else if (!attributes.size || *attributes.size > largest_image)
         fail(Status::failed, "The server does not tell a sound size of " + file + ".", false);
-    else if (*attributes.size < shortest_image)
+    else if (*attributes.size < settings_.least_size)
         fail(Status::too_short,
              file + " has only " + std::to_string(*attributes.size) +
                  " bytes, less than one sector; it is no image.",
@@ -675,11 +697,24 @@ void SftpSource::on_handle(std::uint32_t id, std::string_view handle) {
     if (!awaited(id == open_id ? id : unasked_id)) // only OPEN is answered with a handle
         return;
     handle_ = handle;
+    if (direction_ == Direction::writing) {
+        became_writable();
+        return;
+    }
     ask(fstat_id, sftp::fstat_request(fstat_id, handle_));
 }
 
+void SftpSource::became_writable() {
+    awaited_ = none_id;
+    opened_ = true;
+    settings_.pinned_fingerprint = fingerprint_;
+    listener_.source_opened({});
+}
+
 std::span<char> SftpSource::room_for(std::uint32_t id, std::uint32_t length) {
-    return opened_ && !failed_ ? listener_.source_room(id, length) : std::span<char>();
+    return opened_ && !failed_ && direction_ == Direction::reading
+               ? listener_.source_room(id, length)
+               : std::span<char>();
 }
 
 void SftpSource::on_data(std::uint32_t id, std::uint32_t length) {
@@ -689,7 +724,11 @@ void SftpSource::on_data(std::uint32_t id, std::uint32_t length) {
 } // namespace
 
 std::unique_ptr<Source> open_sftp(Loop& loop, SftpSettings& settings, SourceListener& listener) {
-    return std::make_unique<SftpSource>(loop, settings, listener);
+    return std::make_unique<SftpSource>(loop, settings, listener, Direction::reading);
+}
+
+std::unique_ptr<Sink> open_sftp_sink(Loop& loop, SftpSettings& settings, SourceListener& listener) {
+    return std::make_unique<SftpSource>(loop, settings, listener, Direction::writing);
 }
 
 } // namespace lom::media

@@ -20,9 +20,13 @@ struct SftpSettings {
     Credentials credentials;
     std::string known_hosts; ///< path; empty: an unknown host key is accepted
     std::string pinned_fingerprint;
+    std::uint64_t least_size = 2048; ///< one CD sector: less is no image
 };
 
 /// Starts connecting. `settings` and `listener` must outlive the Source.
 std::unique_ptr<Source> open_sftp(Loop& loop, SftpSettings& settings, SourceListener& listener);
+
+/// The same connection with the file created (or emptied) for writing.
+std::unique_ptr<Sink> open_sftp_sink(Loop& loop, SftpSettings& settings, SourceListener& listener);
 
 } // namespace lom::media

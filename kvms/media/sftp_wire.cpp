@@ -10,7 +10,9 @@ enum PacketType : std::uint8_t {
     type_init = 1,
     type_version = 2,
     type_open = 3,
+    type_close = 4,
     type_read = 5,
+    type_write = 6,
     type_fstat = 8,
     type_stat = 17,
     type_status = 101,
@@ -21,6 +23,7 @@ enum PacketType : std::uint8_t {
 
 constexpr std::uint32_t protocol_version = 3;
 constexpr std::uint32_t open_for_reading = 1;
+constexpr std::uint32_t open_for_writing = 0x2 | 0x8 | 0x10; // write, create, empty it
 constexpr std::uint32_t has_size = 0x1;
 constexpr std::uint32_t has_owner = 0x2;
 constexpr std::uint32_t has_permissions = 0x4;
@@ -132,6 +135,11 @@ std::string open_request(std::uint32_t id, std::string_view path) {
     return Packet(type_open).u32(id).text(path).u32(open_for_reading).u32(no_attributes).finish();
 }
 
+std::string create_request(std::uint32_t id, std::string_view path) {
+    constexpr std::uint32_t no_attributes = 0;
+    return Packet(type_open).u32(id).text(path).u32(open_for_writing).u32(no_attributes).finish();
+}
+
 std::string fstat_request(std::uint32_t id, std::string_view handle) {
     return Packet(type_fstat).u32(id).text(handle).finish();
 }
@@ -139,6 +147,15 @@ std::string fstat_request(std::uint32_t id, std::string_view handle) {
 std::string read_request(std::uint32_t id, std::string_view handle, std::uint64_t offset,
                          std::uint32_t length) {
     return Packet(type_read).u32(id).text(handle).u64(offset).u32(length).finish();
+}
+
+std::string write_request(std::uint32_t id, std::string_view handle, std::uint64_t offset,
+                          std::string_view bytes) {
+    return Packet(type_write).u32(id).text(handle).u64(offset).text(bytes).finish();
+}
+
+std::string close_request(std::uint32_t id, std::string_view handle) {
+    return Packet(type_close).u32(id).text(handle).finish();
 }
 
 void ReplyParser::expect(Part part, std::uint32_t size) {

@@ -29,10 +29,15 @@ struct Attributes {
 
 std::string init_request();
 std::string stat_request(std::uint32_t id, std::string_view path);
-std::string open_request(std::uint32_t id, std::string_view path); ///< for reading
+std::string open_request(std::uint32_t id, std::string_view path);   ///< for reading
+std::string create_request(std::uint32_t id, std::string_view path); ///< for writing, emptied
 std::string fstat_request(std::uint32_t id, std::string_view handle);
 std::string read_request(std::uint32_t id, std::string_view handle, std::uint64_t offset,
                          std::uint32_t length);
+
+std::string write_request(std::uint32_t id, std::string_view handle, std::uint64_t offset,
+                          std::string_view bytes);
+std::string close_request(std::uint32_t id, std::string_view handle);
 
 /// What ReplyParser finds. Members are called from inside feed() and must not destroy the parser.
 class ReplyListener {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace lom::media {
 
@@ -47,6 +48,18 @@ class Source {
     virtual ~Source() = default;
     virtual void read(std::uint32_t request, std::uint64_t offset, std::uint32_t length) = 0;
     /// Sends what read() has gathered.
+    virtual void flush() = 0;
+};
+
+/// The other direction: a file being written, whose listener hears source_opened() when it may
+/// begin (the size is then 0), source_received(request, 0) for what is on the server, and
+/// source_read_failed(request) for what the server would not take.
+class Sink {
+  public:
+    virtual ~Sink() = default;
+    virtual void write(std::uint32_t request, std::uint64_t offset, std::string_view bytes) = 0;
+    /// After the last write has been answered: only its answer says that the file is whole.
+    virtual void close(std::uint32_t request) = 0;
     virtual void flush() = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "kvms/media/tcp_connector.h"
 
+#include "kvms/media/address_policy.h"
+
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -77,6 +79,13 @@ void TcpConnector::resolved(const Resolution& resolution) {
         return;
     }
     addresses_ = resolution.addresses;
+    std::erase_if(addresses_, [](const Address& address) {
+        return is_forbidden(reinterpret_cast<const sockaddr&>(address.bytes));
+    });
+    if (addresses_.empty()) {
+        fail(Status::unreachable, forbidden_words);
+        return;
+    }
     try_next();
 }
 

@@ -46,9 +46,11 @@ Result<std::string> checked_scheme(std::string_view text) {
     const std::string scheme = lower_case(text);
     if (scheme == "sshfs" || scheme == "sftp")
         return std::string("sshfs");
+    if (scheme == "http" || scheme == "https")
+        return scheme;
     const bool printable = std::all_of(scheme.begin(), scheme.end(), is_ascii_alnum);
     return invalid("The scheme " + (printable ? "'" + scheme + "' " : std::string()) +
-                   "is not supported; the supported ones are sshfs and sftp.");
+                   "is not supported; the supported ones are sshfs, sftp, https and http.");
 }
 
 Result<std::string> checked_user(std::string_view user) {
@@ -150,6 +152,8 @@ Result<ImageUri> parse_image_uri(std::string_view text) {
     if (!scheme)
         return scheme.fault();
     uri.scheme = *scheme;
+    if (uri.is_web())
+        uri.port = uri.scheme == "https" ? 443 : 80;
 
     const std::string_view rest = text.substr(separator + 3);
     const std::size_t slash = std::min(rest.find('/'), rest.size());

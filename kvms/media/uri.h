@@ -12,14 +12,16 @@
 namespace lom::media {
 
 struct ImageUri {
-    std::string scheme; ///< "sshfs" (also for sftp://)
+    std::string scheme; ///< "sshfs" (also for sftp://), "http", "https"
     std::string user;   ///< empty: comes from the credentials
     std::string host;   ///< name or address, IPv6 without its brackets
     std::uint16_t port = 22;
     std::string path; ///< absolute, literal: no percent decoding, as ILOM takes it
+    bool is_web() const { return scheme == "http" || scheme == "https"; }
 };
 
-/// sshfs://[USER@]HOST[:PORT]:/PATH (ILOM's colon) or sshfs://[USER@]HOST[:PORT]/PATH.
+/// sshfs://[USER@]HOST[:PORT]:/PATH (ILOM's colon) or sshfs://[USER@]HOST[:PORT]/PATH; http and
+/// https likewise.
 Result<ImageUri> parse_image_uri(std::string_view text);
 
 } // namespace lom::media

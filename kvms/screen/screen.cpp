@@ -29,18 +29,26 @@ constexpr int control_fd = 3;
 constexpr auto display_pause = 50ms;
 constexpr auto answer_limit = 10s;
 constexpr auto short_life = 1s;
-constexpr auto restart_pause = 2s; // of one that dies at once, again and again
+constexpr auto restart_pause = 500ms; // of one that dies at once, again and again
 constexpr std::size_t longest_png = 64U << 20U;
+
+constexpr int sealed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+
+/// A file in memory that nobody can change any more, of a size that makes sense.
+bool is_sealed_file(int fd) {
+    struct stat facts {};
+    return fd >= 0 && (fcntl(fd, F_GET_SEALS) & sealed) == sealed && fstat(fd, &facts) == 0 &&
+           facts.st_size > 0 && static_cast<std::size_t>(facts.st_size) <= longest_png;
+}
 
 const Fault absent{FaultKind::unavailable, "The screen's server is being started; try again."};
 
 } // namespace
 
 struct Screen::Impl {
-    Impl(Loop& loop_in, ScreenPaths paths_in, std::string host_in,
-         std::function<void(const std::string&)> refused_in)
+    Impl(Loop& loop_in, ScreenPaths paths_in, std::string host_in, Observer observer_in)
         : loop(loop_in), paths(std::move(paths_in)), host(std::move(host_in)),
-          refused(std::move(refused_in)) {}
+          observer(std::move(observer_in)) {}
 
     // -- the process
 
@@ -109,6 +117,7 @@ struct Screen::Impl {
             process.reset();
             link.reset();
             status = {};
+            observer.changed();
             for (auto& [id, waiting] : std::exchange(waiting_answers, {}))
                 waiting.done(absent, {}, {});
             if (Clock::now() - started < short_life)
@@ -153,7 +162,7 @@ struct Screen::Impl {
         if (const json::object* now = member(message, "status"))
             return on_status(*now);
         if (const std::string who = text(message, "refused"); !who.empty())
-            return refused(who);
+            return observer.refused(who);
         UniqueFd file = flag(message, "file") ? lines->take_fd() : UniqueFd();
         const auto found = waiting_answers.find(number<std::uint64_t>(message, "answer"));
         if (found == waiting_answers.end())
@@ -173,6 +182,7 @@ struct Screen::Impl {
                 status.viewers.push_back({text(*viewer, "who"), text(*viewer, "session"),
                                           flag(*viewer, "may_write"), flag(*viewer, "writer")});
         follow_display();
+        observer.changed();
     }
 
     // -- the host's display
@@ -242,7 +252,7 @@ struct Screen::Impl {
     Loop& loop;
     ScreenPaths paths;
     std::string host;
-    std::function<void(const std::string&)> refused;
+    Observer observer;
     ScreenStatus status;
     bool host_on = false;
     json::object notice;
@@ -259,9 +269,8 @@ struct Screen::Impl {
     Loop::Handle display_timer;
 };
 
-Screen::Screen(Loop& loop, ScreenPaths paths, std::string host,
-               std::function<void(const std::string&)> refused)
-    : impl_(std::make_unique<Impl>(loop, std::move(paths), std::move(host), std::move(refused))) {}
+Screen::Screen(Loop& loop, ScreenPaths paths, std::string host, Observer observer)
+    : impl_(std::make_unique<Impl>(loop, std::move(paths), std::move(host), std::move(observer))) {}
 Screen::~Screen() = default;
 
 void Screen::open() { impl_->open(); }
@@ -319,22 +328,17 @@ void Screen::read_text(bool last, Done<ScreenText> done) {
                });
 }
 
-void Screen::read_png(bool last, Done<std::string> done) {
+void Screen::read_png(bool last, Done<UniqueFd> done) {
     impl_->ask(
         {{"do", "read"}, {"what", "png"}, {"last", last}},
-        [done](const Result<void>& came, const json::object& answer, const UniqueFd& file) {
+        [done](const Result<void>& came, const json::object& answer, UniqueFd file) {
             if (!came)
                 return done(came.fault());
             if (const std::string fault = text(answer, "fault"); !fault.empty())
                 return done(Fault{FaultKind::wrong_state, fault});
-            struct stat facts {};
-            if (!file || fstat(file.get(), &facts) < 0 || facts.st_size <= 0 ||
-                static_cast<std::size_t>(facts.st_size) > longest_png)
+            if (!is_sealed_file(file.get()))
                 return done(Fault{FaultKind::internal, "The screen's server sent no picture."});
-            std::string png(static_cast<std::size_t>(facts.st_size), '\0');
-            if (pread(file.get(), png.data(), png.size(), 0) != facts.st_size)
-                return done(Fault{FaultKind::internal, "The picture is cut off."});
-            done(std::move(png));
+            done(std::move(file));
         });
 }
 

@@ -61,9 +61,12 @@ class Screen {
     template <typename T>
     using Done = std::function<void(Result<T>)>;
 
-    /// `refused` hears of viewers that gave a wrong password.
-    Screen(Loop& loop, ScreenPaths paths, std::string host,
-           std::function<void(const std::string& who)> refused);
+    struct Observer {
+        std::function<void()> changed;                       ///< the status
+        std::function<void(const std::string& who)> refused; ///< gave a wrong password
+    };
+
+    Screen(Loop& loop, ScreenPaths paths, std::string host, Observer observer);
     ~Screen(); ///< leaves lom-kvm and its viewers
 
     /// Starts lom-kvm or adopts the running one.
@@ -83,7 +86,8 @@ class Screen {
     void drop_viewers();
 
     void read_text(bool last, Done<ScreenText> done);
-    void read_png(bool last, Done<std::string> done);
+    /// An open file with a PNG picture of at most 64 MiB; lom-kvm cannot change it any more.
+    void read_png(bool last, Done<UniqueFd> done);
 
     /// How texts become keys, and whether viewers' clipboards are typed.
     void use_keyboard(Layout layout, bool clipboard);

@@ -10,6 +10,7 @@
 #include "kvms/screen/typist.h"
 #include "kvms/screen/viewers.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,10 +43,12 @@ bool one_colour(const Frame& frame) {
                        [&](std::uint32_t pixel) { return pixel == frame.pixels.front(); });
 }
 
+/// Sealed: whoever gets it may read it without fear that it changes.
 Result<UniqueFd> memory_file(const std::string& content) {
-    UniqueFd fd(memfd_create("screen", MFD_CLOEXEC));
-    if (!fd ||
-        pwrite(fd.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size()))
+    UniqueFd fd(memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const auto size = static_cast<ssize_t>(content.size());
+    if (!fd || pwrite(fd.get(), content.data(), content.size(), 0) != size ||
+        fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
         return Fault{FaultKind::internal, "The picture is too large."};
     return fd;
 }

@@ -150,6 +150,8 @@ struct Viewers::Impl {
     void update(Viewer& viewer) {
         while (viewer.client != nullptr && !viewer.over && viewer.stream->queued() == 0) {
             tell_extras(viewer);
+            if (sraRgnEmpty(viewer.client->requestedRegion) != FALSE)
+                return;
             const int socket = dup(sink.get()); // it closes it when it gives up
             viewer.client->sock = socket;
             const bool sent = rfbUpdateClient(viewer.client) != FALSE;

@@ -284,7 +284,8 @@ int Connection::answer_interactive(ssh_message message) {
 
 // lomd knows the keys, and checks the signature again by itself.
 int Connection::answer_key(ssh_message message) {
-    over_ = ++keys_tried_ >= most_keys;
+    if (++keys_tried_ >= most_keys)
+        over_ = true;
     char* text = nullptr;
     if (ssh_pki_export_pubkey_base64(ssh_message_auth_pubkey(message), &text) != SSH_OK)
         return refused;
@@ -303,7 +304,7 @@ int Connection::answer_key(ssh_message message) {
                                   to_base64(checked->signature), options_.source))
         return refused;
     authenticated_ = true;
-    over_ = false;
+    over_ = false; // it was the last one, and the right one
     return ssh_message_auth_reply_success(message, 0) == SSH_OK ? handled : refused;
 }
 

@@ -1,6 +1,7 @@
 #include "shell/ssh/reception.h"
 
 #include "shell/ssh/confinement.h"
+#include "shell/ssh/reach.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +23,8 @@ Result<void> Reception::run() {
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, nullptr);
     UniqueFd children(signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (auto limited = limit_reach(place_.program_folder); !limited)
+        return limited;
     if (auto confined = confine(); !confined)
         return confined;
     bool over = false;

@@ -33,9 +33,10 @@ struct TargetView {
     std::vector<PropertyView> properties;
     std::vector<TargetView> targets;
     std::vector<std::string> commands;
-    bool expanded = false;           ///< false: a name in its parent's list only
-    std::optional<std::string> text; ///< shown instead of the sections (console history)
-    std::optional<Table> table;      ///< shown instead of the sections (logs)
+    bool expanded = false;                  ///< false: a name in its parent's list only
+    std::optional<std::string> text;        ///< shown instead of the sections (console history)
+    std::optional<Table> table;             ///< shown instead of the sections (logs)
+    std::optional<std::int64_t> page_lines; ///< of `text`: lines before a pause; 0: no pause
 };
 
 /// What help, completion, forms and clients need to know about a property.
@@ -87,6 +88,7 @@ struct SetReply {
     std::string property; ///< canonical name
     std::string text;     ///< value as printed in `Set 'p' to 'v'` (*****  for secrets)
     std::string message;  ///< an action's own answer instead; "Ping of 127.0.0.1 succeeded"
+    bool failed = false;  ///< the action came to a bad end, as `message` says
 };
 
 /// The answer to start, stop, reset, create, delete.

@@ -99,7 +99,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         answer(encode_reply(request_id, hello_out));
     }
     void send_reply(std::int64_t request_id, const Tree::SetAnswer& set) {
-        answer(encode_reply(request_id, SetReply{set.property, set.text, set.message}));
+        answer(encode_reply(request_id, SetReply{set.property, set.text, set.message, set.failed}));
     }
     void send_reply(std::int64_t request_id, VerbOutcome& outcome) {
         RunReply reply;
@@ -227,7 +227,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
             if (!self)
                 return;
             if (!account) {
-                ++self->failures;
+                self->failures += verdict.guess ? 1 : 0;
                 return done(denied("Permission denied"));
             }
             self->bind_new(account->name, source, self->session_type);

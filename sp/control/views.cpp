@@ -80,6 +80,8 @@ Result<TargetView> view_of(const Tree& tree, const std::string& path, int depth)
         if (!content)
             return content.fault();
         view->text = valid_utf8(*content);
+        if (const auto& page = found->target->page_lines())
+            view->page_lines = page();
     }
     if (const auto& table = found->target->table()) {
         LogTable content = table();

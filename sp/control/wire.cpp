@@ -100,6 +100,8 @@ json::object to_json(const TargetView& view) {
     }
     if (view.text)
         object["text"] = *view.text;
+    if (view.page_lines)
+        object["page_lines"] = *view.page_lines;
     if (view.table) {
         json::array rows;
         for (const auto& row : view.table->rows)
@@ -127,6 +129,8 @@ TargetView view_from(const json::object& object, int levels_left) {
     if (const json::value* value = object.if_contains("text");
         value != nullptr && value->is_string())
         view.text = std::string(value->get_string());
+    if (object.contains("page_lines"))
+        view.page_lines = number<std::int64_t>(object, "page_lines");
     if (const json::object* table = member(object, "table")) {
         view.table.emplace();
         view.table->title = text(*table, "title");
@@ -328,7 +332,8 @@ std::string encode_reply(std::int64_t id, const TargetDescription& description) 
 std::string encode_reply(std::int64_t id, const SetReply& reply) {
     return reply_text(id, {{"property", reply.property},
                            {"text", reply.text},
-                           {"message", valid_utf8(reply.message)}});
+                           {"message", valid_utf8(reply.message)},
+                           {"failed", reply.failed}});
 }
 
 std::string encode_reply(std::int64_t id, const RunReply& reply) {
@@ -385,7 +390,8 @@ Result<SetReply> decode_set(std::string_view text_in) {
     const auto ok = accepted(text_in);
     if (!ok)
         return ok.fault();
-    return SetReply{text(*ok, "property"), text(*ok, "text"), text(*ok, "message")};
+    return SetReply{text(*ok, "property"), text(*ok, "text"), text(*ok, "message"),
+                    flag(*ok, "failed")};
 }
 
 Result<RunReply> decode_run(std::string_view text_in) {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr auto settle_limit = 10s;
 constexpr auto soon = 500ms;
+constexpr auto crash_pause = 2s; // the last words reach the console and the screen first
 constexpr const char* vnc_session = "vnc port";   // in no list of sessions: it has no account
 constexpr std::uint64_t most_history = 1U << 20U; // of one answer; the log itself keeps more
 
@@ -77,6 +78,12 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       escapechars(store, prefix + "console/escapechars", "#."),
       line_count(store, prefix + "console/line_count", 0),
       start_from(store, prefix + "console/start_from", HistoryStart::end),
+      pause_count(store, prefix + "console/pause_count", 0),
+      logging(store, prefix + "console/logging", Switch::enabled),
+      logged_from(store, prefix + "console/logged_from", 0),
+      booted_at(store, prefix + "console/booted_at", 0),
+      autorestart(store, prefix + "autorestart", AutoRestart::none),
+      locator(store, prefix + "locator", Switch::disabled),
       kvms_state(store, prefix + "kvms/servicestate", Switch::enabled),
       clipboard_typing(store, prefix + "kvms/clipboard_typing", Switch::disabled),
       keyboard_layout(store, prefix + "kvms/keyboard_layout", "us"),
@@ -91,10 +98,12 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
     : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
       drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
       screen_(loop, screen_paths(paths, name), name,
-              [this](const std::string& who) {
-                  events_.append("Screen", "Log", "minor",
-                                 "A VNC viewer gave a wrong password: " + who + ".");
-              }),
+              {.changed = [this] { tell(Part::screen); },
+               .refused =
+                   [this](const std::string& who) {
+                       events_.append("Screen", "Log", "minor",
+                                      "A VNC viewer gave a wrong password: " + who + ".");
+                   }}),
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
       listen_address_(paths.listen_address) {}
@@ -119,9 +128,9 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
                      host_->prompt_input(bytes);
              },
          .send_break =
-             [this] {
+             [this](const std::function<void()>& sent) {
                  if (host_)
-                     host_->send_break([](const Result<void>&) {});
+                     host_->send_break([sent](const Result<void>&) { sent(); });
              },
          .changed = [this] { tell(Part::console); },
          .trouble =
@@ -153,6 +162,53 @@ void ManagedHost::on_host_changed() {
         return;
     console_->divert_input(host_->at_ok_prompt());
     show_on_screen();
+    note_boot();
+    restart_crashed();
+    follow_problems();
+}
+
+std::vector<Problem> ManagedHost::problems() const { return problems_; }
+
+void ManagedHost::follow_problems() {
+    std::vector<Problem> now;
+    const auto add = [&](const char* subsystem, const std::string& text) {
+        const auto known =
+            std::find_if(problems_.begin(), problems_.end(),
+                         [&](const Problem& old) { return old.subsystem == subsystem; });
+        now.push_back(
+            {known == problems_.end() ? std::time(nullptr) : known->since, subsystem, text});
+    };
+    if (host_->status() == vmm::HostStatus::stopped ||
+        host_->status() == vmm::HostStatus::unreachable)
+        add("Host", host_->status_detail());
+    const std::string storage = storage_status();
+    if (storage != "disabled" && storage != "operational" && !drive_.status().pending())
+        add("Remote Storage", "status: " + storage + ". " + storage_detail());
+    problems_ = std::move(now);
+}
+
+/// A host that was adopted is not one that starts.
+void ManagedHost::note_boot() {
+    const auto before = std::exchange(host_status_, host_->status());
+    const auto begins = [](vmm::HostStatus status) {
+        return status == vmm::HostStatus::starting || status == vmm::HostStatus::restarting;
+    };
+    if (before && !begins(*before) && begins(host_->status()))
+        (void)settings_.booted_at.set(static_cast<std::int64_t>(console_->end()));
+}
+
+void ManagedHost::restart_crashed() {
+    if (!host_->crashed() || *settings_.autorestart != AutoRestart::reset)
+        return restart_soon_.reset();
+    if (restart_soon_)
+        return;
+    restart_soon_ = loop_.after(crash_pause, [this] {
+        restart_soon_.reset();
+        if (!host_->crashed())
+            return;
+        log_event({vmm::Severity::major, "The host is reset, because autorestart says so."});
+        host_->reset(true, [](const Result<void>&) {});
+    });
 }
 
 void ManagedHost::show_on_screen() {
@@ -241,6 +297,7 @@ void ManagedHost::on_drive_changed() {
     if (!host_)
         return;
     const auto& status = drive_.status();
+    follow_problems();
     // Taken over first: inserting may fail at once, and then calls this again.
     const std::string before = std::exchange(last_status_, status.status);
     if (status.status != before) {
@@ -298,6 +355,26 @@ std::string ManagedHost::storage_detail() const {
 
 // -- console history
 
+Result<void> ManagedHost::follow_logging() {
+    if (*settings_.logging == Switch::disabled)
+        return {};
+    return settings_.logged_from.set(static_cast<std::int64_t>(console_->end()));
+}
+
+/// The console keeps its newest bytes for its readers in any case; whoever did not want them
+/// logged does not see them later.
+Result<std::string> ManagedHost::logged(std::uint64_t from, std::uint64_t limit) const {
+    if (*settings_.logging == Switch::disabled)
+        return Fault{FaultKind::wrong_state,
+                     "failed. could not get console history: logging is disabled"};
+    return console_->read(std::max(from, static_cast<std::uint64_t>(*settings_.logged_from)),
+                          limit);
+}
+
+Result<std::string> ManagedHost::boot_log() const {
+    return logged(static_cast<std::uint64_t>(*settings_.booted_at), most_history);
+}
+
 Result<std::string> ManagedHost::history() const {
     const std::uint64_t end = console_->end();
     std::uint64_t from = console_->start();
@@ -305,7 +382,7 @@ Result<std::string> ManagedHost::history() const {
         from = console_->offset_of_last_lines(static_cast<std::size_t>(*settings_.line_count));
     if (end - from > most_history && *settings_.start_from == HistoryStart::end)
         from = end - most_history;
-    auto text = console_->read(from, most_history);
+    auto text = logged(from, most_history);
     if (!text || *settings_.start_from == HistoryStart::end || *settings_.line_count == 0)
         return text;
     std::size_t cut = 0;

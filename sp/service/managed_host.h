@@ -31,10 +31,24 @@ struct Names<ScreenAccess> {
     static constexpr const char* all[] = {"view", "control"};
 };
 
+/// What happens to a host whose guest cannot go on.
+enum class AutoRestart { none, reset };
+template <>
+struct Names<AutoRestart> {
+    static constexpr const char* all[] = {"none", "reset"};
+};
+
 enum class HistoryStart { end, beginning };
 template <>
 struct Names<HistoryStart> {
     static constexpr const char* all[] = {"end", "beginning"};
+};
+
+/// Something that is wrong now.
+struct Problem {
+    std::int64_t since = 0; ///< seconds since 1970
+    std::string subsystem;
+    std::string text;
 };
 
 /// Where things lie; the same for all hosts.
@@ -59,6 +73,12 @@ struct HostSettings {
     Setting<std::string> escapechars;
     Setting<std::int64_t> line_count;
     Setting<HistoryStart> start_from;
+    Setting<std::int64_t> pause_count;
+    Setting<Switch> logging;
+    Setting<std::int64_t> logged_from; ///< offset where logging was switched on last
+    Setting<std::int64_t> booted_at;   ///< offset where the last power-on or reset began
+    Setting<AutoRestart> autorestart;
+    Setting<Switch> locator;
     Setting<Switch> kvms_state;
     Setting<Switch> clipboard_typing;
     Setting<std::string> keyboard_layout;
@@ -76,9 +96,9 @@ class ManagedHost {
                                                      vmm::HostEnvironment environment,
                                                      const vmm::HostDefinition& initial);
 
-    /// Calls `listener` when something that show of the host, its drive or its console would print
-    /// has changed.
-    enum class Part { host, drive, console };
+    /// Calls `listener` when something that show of the host, its drive, console or screen would
+    /// print has changed.
+    enum class Part { host, drive, console, screen };
     void on_change(std::function<void(Part)> listener) { listener_ = std::move(listener); }
 
     vmm::Host& host() { return *host_; }
@@ -111,8 +131,21 @@ class ManagedHost {
     /// Follows the settings soon: several may change in a row.
     void apply_storage_soon();
 
+    /// What needs attention: a guest that has stopped, an image that cannot be read.
+    std::vector<Problem> problems() const;
+    /// After the locator was set.
+    void show_locator() {
+        tell(Part::host);
+        show_on_screen();
+    }
     /// Console history as line_count and start_from ask for it.
     Result<std::string> history() const;
+    /// What the console printed since the last power-on or reset.
+    Result<std::string> boot_log() const;
+    /// Resets a guest that cannot go on, if autorestart says so.
+    void restart_crashed();
+    /// After `logging` was set.
+    Result<void> follow_logging();
 
   private:
     ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
@@ -122,6 +155,9 @@ class ManagedHost {
     void follow_drive();
     void on_drive_changed();
     void on_host_changed();
+    void note_boot();
+    void follow_problems();
+    Result<std::string> logged(std::uint64_t from, std::uint64_t limit) const;
     void show_on_screen();
     void welcome_vnc(UniqueFd socket, const std::string& address);
     void insert_image();
@@ -146,6 +182,9 @@ class ManagedHost {
     bool inserted_ = false; ///< the host was told to have the image in its drive
     std::string medium_problem_;
     std::string last_status_;
+    std::optional<vmm::HostStatus> host_status_; ///< before the last change; absent: just opened
+    Loop::Handle restart_soon_;
+    std::vector<Problem> problems_;
     std::string last_event_; ///< with its time, for who looks at a host that is off
     Loop::Handle soon_;
     struct Waiter {

@@ -81,10 +81,12 @@ std::vector<Account> Accounts::list() const {
 }
 
 std::optional<Account> Accounts::find(const std::string& name) const {
-    for (const Account& account : list())
-        if (account.name == name)
-            return account;
-    return std::nullopt;
+    const auto rows = database_.query(
+        "SELECT name, roles FROM accounts WHERE name=? AND name=? COLLATE BINARY", {name, name});
+    if (!rows || rows->empty())
+        return std::nullopt;
+    const auto roles = Roles::parse(std::get<std::string>((*rows)[0][1]));
+    return roles ? std::optional(Account{name, *roles}) : std::nullopt;
 }
 
 std::optional<std::string> Accounts::hash_of(const std::string& name) const {
@@ -193,7 +195,8 @@ void Accounts::verify(const std::string& name, const SshPublicKey& key, const Ke
                       const std::string& source, const Verified& verified) {
     const auto account = find(name);
     if (!account || !keys_.opens(name, key))
-        return refuse({}, "the SSH key is not one of the account's", source, verified);
+        return verified(
+            {{}, "the SSH key is not one of the account's", guard_.offered_in_vain(source), false});
     if (!proves(proof, key, name))
         return refuse({}, "the signature is not that of the SSH key", source, verified);
     let_in(*account, source, verified);
@@ -201,7 +204,7 @@ void Accounts::verify(const std::string& name, const SshPublicKey& key, const Ke
 
 void Accounts::let_in(const Account& account, const std::string& source, const Verified& verified) {
     (void)guard_.succeeded(account.name, source); // a full disk keeps nobody out
-    verified({account, {}, 0});
+    verified({account, {}, 0, false});
 }
 
 void Accounts::refuse(const std::string& name, std::string reason, const std::string& source,
@@ -210,7 +213,7 @@ void Accounts::refuse(const std::string& name, std::string reason, const std::st
     if (failure.locked_now)
         reason += "; the account takes no password for " + std::to_string(*guard_.delay) +
                   " minutes, " + "unlock it with set /SP/users/" + name + " locked=false";
-    later(failure.delay, [verdict = Verdict{{}, reason, failure.count},
+    later(failure.delay, [verdict = Verdict{{}, reason, failure.count, true},
                           verified = std::move(verified)] { verified(verdict); });
 }
 

@@ -29,7 +29,8 @@ class Accounts {
     struct Verdict {
         std::optional<Account> account;
         std::string reason;
-        int failures = 0; ///< in a row from that source
+        int failures = 0;  ///< in a row from that source
+        bool guess = true; ///< false: a key was offered in vain, as clients with many keys do
     };
     using Verified = std::function<void(const Verdict&)>;
 

@@ -67,6 +67,10 @@ LoginGuard::Failure LoginGuard::failed(const std::string& account, const std::st
     return failure;
 }
 
+int LoginGuard::offered_in_vain(const std::string& address) {
+    return counted(offers_, source_of(address)).failures;
+}
+
 std::chrono::milliseconds LoginGuard::wait(const std::string& address) const {
     const auto found = sources_.find(source_of(address));
     if (found == sources_.end())

@@ -32,6 +32,8 @@ class LoginGuard {
     };
     /// `account` empty: there is no such account, only the source counts.
     Failure failed(const std::string& account, const std::string& source);
+    /// A key of nobody's was offered, which is no guess: says how often, and makes nothing late.
+    int offered_in_vain(const std::string& source);
     /// How long the source has to wait before its next password is looked at: otherwise a guesser
     /// would hang up instead of waiting for a late answer.
     std::chrono::milliseconds wait(const std::string& source) const;
@@ -63,6 +65,7 @@ class LoginGuard {
     Database& database_;
     Counts sources_;
     Counts accounts_;
+    Counts offers_;
 };
 
 /// What counts as one source: an IPv4 address, or an IPv6 network of 64 bits, which one customer

@@ -15,7 +15,7 @@ Result<void> check_escape(const std::string& text) {
 
 Result<void> check_lines(std::int64_t lines) {
     if (lines < 0 || lines > most_lines)
-        return Fault{FaultKind::invalid_value, "The number of lines is 0 (all) to 2048."};
+        return Fault{FaultKind::invalid_value, "The number of lines is 0 to 2048."};
     return {};
 }
 
@@ -40,10 +40,12 @@ void start_console(ManagedHost& host, const VerbCall& call, const Verb::Done& do
     done(std::move(outcome));
 }
 
-Target::Ptr history_target(ManagedHost& host) {
-    auto target =
-        Target::make("history", "What the console printed; see line_count and start_from.");
-    target->text([&host] { return host.history(); });
+/// Texts that are shown page by page, as pause_count says.
+Target::Ptr log_target(ManagedHost& host, const char* name, const char* doc,
+                       Result<std::string> (ManagedHost::*read)() const) {
+    auto target = Target::make(name, doc);
+    target->text([&host, read] { return (host.*read)(); },
+                 [&host] { return *host.settings().pause_count; });
     return target;
 }
 
@@ -63,6 +65,20 @@ Target::Ptr console_target(const TargetContext& context) {
                                       .doc = "Lines of history to show, 0 to 2048; 0: all.",
                                       .write = Role::console,
                                       .check = check_lines});
+    target->persistent<Switch>(
+        settings.logging,
+        {.name = "logging",
+         .doc = "Whether history and bootlog show what the console printed; disabled: they never "
+                "will, for that time.",
+         .write = Role::admin,
+         .changed = [&host] { (void)host.follow_logging(); }});
+    target->persistent<std::int64_t>(
+        settings.pause_count,
+        {.name = "pause_count",
+         .doc = "Lines of history and bootlog after which the output waits for a key, 0 to 2048; "
+                "0: never.",
+         .write = Role::console,
+         .check = check_lines});
     target->persistent<HistoryStart>(settings.start_from,
                                      {.name = "start_from",
                                       .doc = "Which end of the history line_count counts from.",
@@ -86,7 +102,12 @@ Target::Ptr console_target(const TargetContext& context) {
              host.console().detach_all("stopped by " + call.caller.account);
              done(VerbOutcome{.message = "Stopping " + path});
          }});
-    target->child(history_target(host));
+    target->child(log_target(host, "bootlog",
+                             "What the console printed since the last power-on or reset.",
+                             &ManagedHost::boot_log));
+    target->child(log_target(host, "history",
+                             "What the console printed; see line_count, start_from, pause_count.",
+                             &ManagedHost::history));
     return target;
 }
 

@@ -93,6 +93,14 @@ Target::Ptr bootmode_target(vmm::Host& host) {
 Target::Ptr host_target(const TargetContext& context) {
     vmm::Host& host = context.host.host();
     auto target = Target::make("HOST", "The host: boot control, console, state.");
+    target->persistent<AutoRestart>(
+        context.host.settings().autorestart,
+        {.name = "autorestart",
+         .doc =
+             "reset: a guest that has panicked, or whose code KVM cannot run, is reset; none: it "
+             "is left for you to look at.",
+         .write = Role::reset,
+         .changed = [managed = &context.host] { managed->restart_crashed(); }});
     target->managed<BootDeviceChoice>(
         {.name = "boot_device",
          .doc = "Device of the next boot only; it is 'default' again afterwards.",
@@ -130,6 +138,16 @@ Target::Ptr host_target(const TargetContext& context) {
          .set = [&host](const Caller&, BreakAction, const Property::Done& done) {
              host.send_break([done](const Result<void>& r) { done(outcome(r)); });
          }});
+    target->shows<std::string>("hypervisor_version", "Version of QEMU.",
+                               [versions = context.versions] { return versions->qemu; });
+    target->shows<std::string>("obp_version", "Version of what speaks at the ok prompt.",
+                               [] { return std::string("OpenLOM boot monitor " LOM_VERSION); });
+    target->shows<std::string>("sysfw_version", "Firmware that the host boots with.",
+                               [&host, versions = context.versions] {
+                                   return host.definition().firmware == vmm::Firmware::uefi
+                                              ? versions->uefi
+                                              : versions->bios;
+                               });
     target->shows<std::string>("status", "What the host does.", [&host] {
         return std::string(vmm::host_status_text(host.status()));
     });

@@ -113,7 +113,7 @@ void ping(Loop& loop, const std::string& family, const std::string& host,
                             [process = *process] { send_signal(process, SIGKILL); });
     run->exit = loop.on_exit(process->pid, [run, host, done](int status) mutable {
         const bool answered = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        done(SetOutcome{"Ping of " + host + (answered ? " succeeded" : " failed")});
+        done(SetOutcome{"Ping of " + host + (answered ? " succeeded" : " failed"), !answered});
         run->limit.reset();
         const auto own_handle = std::move(run->exit); // breaks the cycle; ends with this call
     });

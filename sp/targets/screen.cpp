@@ -2,7 +2,7 @@
 #include "kvms/screen/keys.h"
 #include "sp/targets/targets.h"
 
-#include <algorithm>
+#include <string_view>
 
 namespace lom {
 
@@ -91,6 +91,40 @@ Verb start_verb(ManagedHost& host) {
     return verb;
 }
 
+void dump_screen(ManagedHost& host, bool last, const VerbCall& call, const Verb::Done& done) {
+    constexpr std::string_view local = "file:";
+    for (const auto& [name, value] : call.properties)
+        if (!std::get<std::string>(value).starts_with(local))
+            return done(Fault{FaultKind::invalid_value,
+                              "A picture of the screen goes to file:///PATH on the machine where "
+                              "lom runs."});
+    host.screen().read_png(last, [done](Result<UniqueFd> png) {
+        if (!png)
+            return done(png.fault());
+        VerbOutcome outcome;
+        outcome.message = "Dump successful.";
+        outcome.stream = "file";
+        outcome.fd = std::move(*png);
+        done(std::move(outcome));
+    });
+}
+
+Verb dump_verb(ManagedHost& host, bool last) {
+    Verb verb{
+        .name = "dump",
+        .doc = "A picture of the screen as PNG.",
+        .role = Role::console | Role::read_only,
+        .asks = false,
+        .run = [&host, last](const VerbCall& call, const std::string&, const Verb::Done& done) {
+            dump_screen(host, last, call, done);
+        }};
+    verb.takes.push_back(Target::property_of<std::string>(
+        {.name = "destination",
+         .doc = "file:///PATH on the machine where lom runs; without it a program gets the file "
+                "itself."}));
+    return verb;
+}
+
 std::vector<std::string> viewer_names(ManagedHost& host) {
     std::vector<std::string> names;
     for (const auto& viewer : host.screen().status().viewers)
@@ -133,6 +167,7 @@ Target::Ptr last_target(ManagedHost& host) {
     auto target = Target::make(
         "last", "The screen as it was before the last reset, panic or power-off of the host.");
     reads_screen(*target, host, true);
+    target->verb(dump_verb(host, true));
     return target;
 }
 
@@ -222,6 +257,7 @@ Target::Ptr screen_target(const TargetContext& context) {
                                [&host] { return writer_name(host); });
     add_input(*target, host);
     reads_screen(*target, host, false);
+    target->verb(dump_verb(host, false));
     target->verb(start_verb(host));
     target->verb({.name = "stop",
                   .doc = "Ends everybody's connection to the screen.",

@@ -72,6 +72,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
                                                          .doc = "Where this system stands.",
                                                          .write = Role::admin,
                                                          .check = check_label});
+    target->shows<std::string>("uptime", "Since the service processor started.", uptime_text);
     target->shows<std::string>("version", "Version of the service processor's software.",
                                [] { return std::string(LOM_VERSION); });
     target->verb({.name = "reset",
@@ -91,6 +92,8 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     services->child(services_ssh_target(context));
     target->link("console", console); // as on ILOM: both names reach the same console
     target->child(cli_target(context));
+    target->child(alertmgmt_target(context));
+    target->child(clock_target());
     target->child(logs_target(context));
     target->child(network_target(context));
     target->child(preferences_target(context));

@@ -7,6 +7,16 @@
 
 namespace lom {
 
+enum class LocatorText { off, on };
+template <>
+struct Names<LocatorText> {
+    static constexpr const char* all[] = {"Off", "On"};
+};
+enum class IndicatorValue { off, fast_blink };
+template <>
+struct Names<IndicatorValue> {
+    static constexpr const char* all[] = {"Off", "Fast_Blink"};
+};
 enum class PowerText { off, on };
 template <>
 struct Names<PowerText> {
@@ -243,12 +253,40 @@ bool needs_service(vmm::Host& host) {
            host.status() == vmm::HostStatus::unreachable;
 }
 
+Result<SetOutcome> locate(ManagedHost& managed, bool on) {
+    const auto stored = managed.settings().locator.set(on ? Switch::enabled : Switch::disabled);
+    if (!stored)
+        return stored.fault();
+    managed.show_locator();
+    return SetOutcome{};
+}
+
+Target::Ptr locate_target(ManagedHost& managed) {
+    auto target = Target::make("LOCATE", "The locator indicator.");
+    target->shows<std::string>("type", "Kind of target.", [] { return std::string("Indicator"); });
+    target->managed<IndicatorValue>(
+        {.name = "value",
+         .doc = "Fast_Blink: this host says that it is the one you look for.",
+         .write = Role::admin | Role::reset,
+         .get =
+             [&managed] {
+                 return *managed.settings().locator == Switch::enabled ? IndicatorValue::fast_blink
+                                                                       : IndicatorValue::off;
+             },
+         .set =
+             [&managed](const Caller&, IndicatorValue value, const Property::Done& done) {
+                 done(locate(managed, value == IndicatorValue::fast_blink));
+             }});
+    return target;
+}
+
 } // namespace
 
 Target::Ptr system_target(const TargetContext& context) {
     vmm::Host& host = context.host.host();
     SpSettings& sp = context.sp;
     auto target = Target::make("System", "The host's hardware: power, identity, inventory.");
+    const Target::Ptr problems = open_problems_target(context);
     target->shows<std::string>(
         "health", "OK, or Service Required when the host has stopped.",
         [&host] { return std::string(needs_service(host) ? "Service Required" : "OK"); });
@@ -285,8 +323,25 @@ Target::Ptr system_target(const TargetContext& context) {
                                [reason = context.acceleration_reason] { return reason; });
     target->shows<std::string>("host_primary_mac_address", "Of the first network interface.",
                                [&host] { return primary_mac(host); });
+    target->managed<LocatorText>(
+        {.name = "locator_indicator",
+         .doc = "On: this host says in every list that it is the one you look for.",
+         .write = Role::admin | Role::reset,
+         .get =
+             [&settings = context.host.settings()] {
+                 return *settings.locator == Switch::enabled ? LocatorText::on : LocatorText::off;
+             },
+         .set =
+             [&managed = context.host](const Caller&, LocatorText value,
+                                       const Property::Done& done) {
+                 done(locate(managed, value == LocatorText::on));
+             }});
+    target->shows<std::int64_t>("open_problems_count", "Rows of Open_Problems.", [problems] {
+        return static_cast<std::int64_t>(problems->table()().rows.size());
+    });
     target->shows<PowerText>("power_state", "On or Off.", [&host] { return power_of(host); });
     add_power_verbs(*target, host);
+    target->child(problems);
     target->child(memory_target(host));
     target->child(networking_target(host));
     target->child(processors_target(host));
@@ -315,6 +370,7 @@ Target::Ptr legacy_system_target(const TargetContext& context) {
     });
     target->shows<PowerText>("power_state", "On or Off.", [&host] { return power_of(host); });
     add_power_verbs(*target, host);
+    target->child(locate_target(context.host));
     return target;
 }
 

@@ -4,12 +4,14 @@
 #include "base/loop.h"
 #include "sp/service/managed_host.h"
 #include "sp/service/web_door.h"
+#include "sp/service/webhooks.h"
 #include "sp/state/accounts.h"
 #include "sp/state/database.h"
 #include "sp/state/door_settings.h"
 #include "sp/state/log.h"
 #include "sp/state/sessions.h"
 #include "sp/tree/tree.h"
+#include "vmm/versions.h"
 
 #include <functional>
 #include <memory>
@@ -42,7 +44,9 @@ struct TargetContext {
     Log& events;
     Log& audit;
     ManagedHost& host;
+    std::shared_ptr<const vmm::Versions> versions;
     WebDoor& web;
+    Webhooks& webhooks;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
@@ -55,10 +59,13 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console);
 Target::Ptr users_target(const TargetContext& context);
 Target::Ptr sessions_target(const TargetContext& context);
 Target::Ptr cli_target(const TargetContext& context);
+Target::Ptr clock_target();
+std::string uptime_text(); ///< of the service processor: `348 days, 17:32:17`
 Target::Ptr preferences_target(const TargetContext& context);
 Target::Ptr services_ssh_target(const TargetContext& context);
 Target::Ptr network_target(const TargetContext& context);
 Target::Ptr logs_target(const TargetContext& context);
+Target::Ptr alertmgmt_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
@@ -68,6 +75,8 @@ Target::Ptr screen_target(const TargetContext& context);
 void add_kvms_properties(Target& target, const TargetContext& context);
 Target::Ptr system_target(const TargetContext& context);
 Target::Ptr legacy_system_target(const TargetContext& context);
+/// What needs somebody's attention now, for /System.
+Target::Ptr open_problems_target(const TargetContext& context);
 /// start, stop and reset of the host, for /System and /SYS.
 void add_power_verbs(Target& target, vmm::Host& host);
 

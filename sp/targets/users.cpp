@@ -92,15 +92,34 @@ Target::Ptr ssh_target(AccountKeys& keys, const Account& account) {
     return target;
 }
 
-Property locked_property(LoginGuard& guard, const std::string& name) {
+/// Somebody who can unlock has to stay.
+Result<void> may_lock(Accounts& accounts, const Account& account) {
+    if (!account.roles.intersects(Role::user))
+        return {};
+    for (const Account& other : accounts.list())
+        if (other.name != account.name && other.roles.intersects(Role::user) &&
+            !accounts.guard().locked(other.name))
+            return {};
+    for (int slot = 1; slot <= AccountKeys::slots; ++slot)
+        if (accounts.keys().find(account.name, slot))
+            return {};
+    return Fault{FaultKind::wrong_state, "Nobody else could log in and unlock it; give the account "
+                                         "an SSH key, or another one the role u, first."};
+}
+
+Property locked_property(Accounts& accounts, const Account& account) {
     return Target::property_of<bool>(
         {.name = "locked",
          .doc = "true: the account takes no password; SSH keys still open it.",
          .write = Role::user,
-         .get = [&guard, name] { return guard.locked(name); },
+         .get = [&accounts, account] { return accounts.guard().locked(account.name); },
          .set =
-             [&guard, name](const Caller&, bool lock, const Property::Done& done) {
-                 answer(done, lock ? guard.lock(name) : guard.unlock(name));
+             [&accounts, account](const Caller&, bool lock, const Property::Done& done) {
+                 LoginGuard& guard = accounts.guard();
+                 const auto may = lock ? may_lock(accounts, account) : Result<void>();
+                 answer(done, !may   ? may
+                              : lock ? guard.lock(account.name)
+                                     : guard.unlock(account.name));
              }});
 }
 
@@ -135,7 +154,7 @@ Target::Ptr user_target(const TargetContext& context, const Account& account) {
                               [done](const Result<void>& set) { answer(done, set); });
     };
     target->add(std::move(password));
-    target->add(locked_property(accounts.guard(), name));
+    target->add(locked_property(accounts, account));
     target->child(ssh_target(accounts.keys(), account));
 
     target->verb({.name = "delete",

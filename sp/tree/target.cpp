@@ -39,8 +39,10 @@ Target& Target::refresh(Refresh refresh) {
     return *this;
 }
 
-Target& Target::text(std::function<Result<std::string>()> text) {
+Target& Target::text(std::function<Result<std::string>()> text,
+                     std::function<std::int64_t()> page_lines) {
     text_ = std::move(text);
+    page_lines_ = std::move(page_lines);
     return *this;
 }
 

@@ -28,6 +28,7 @@ struct Caller {
 
 struct SetOutcome {
     std::string message; ///< an action's own answer; empty: `Set 'p' to 'v'`
+    bool failed = false; ///< the action was done, with a bad end (a ping that nobody answered)
 };
 
 struct Property {
@@ -184,7 +185,9 @@ class Target {
     Target& dynamic_children(std::function<std::vector<Ptr>()> children);
     /// Shown instead of the sections.
     Target& table(std::function<LogTable()> table);
-    Target& text(std::function<Result<std::string>()> text);
+    /// `page_lines`: after how many lines the output waits; 0: never, absent: a screenful.
+    Target& text(std::function<Result<std::string>()> text,
+                 std::function<std::int64_t()> page_lines = nullptr);
     /// Brings what the target shows up to date before it is shown (not in a walk over all targets);
     /// `ready` comes once, soon.
     using Refresh = std::function<void(std::function<void()> ready)>;
@@ -201,6 +204,7 @@ class Target {
     std::vector<std::pair<std::string, Ptr>> children() const;
     const std::function<LogTable()>& table() const { return table_; }
     const std::function<Result<std::string>()>& text() const { return text_; }
+    const std::function<std::int64_t()>& page_lines() const { return page_lines_; }
     const Refresh& refresh() const { return refresh_; }
     /// What `Commands:` lists, alphabetical.
     std::vector<std::string> commands() const;
@@ -214,6 +218,7 @@ class Target {
     std::function<std::vector<Ptr>()> dynamic_;
     std::function<LogTable()> table_;
     std::function<Result<std::string>()> text_;
+    std::function<std::int64_t()> page_lines_;
     Refresh refresh_;
 };
 

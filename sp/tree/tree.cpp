@@ -149,6 +149,7 @@ void Tree::set(const Caller& caller, std::string_view path, std::string_view nam
                       if (!outcome)
                           return done(outcome.fault());
                       answer.message = std::move(outcome->message);
+                      answer.failed = outcome->failed;
                       done(std::move(answer));
                   });
 }

@@ -49,6 +49,7 @@ class Tree {
         std::string property; ///< canonical name
         std::string text;     ///< the value as printed, ***** for secrets
         std::string message;
+        bool failed = false;
     };
     using SetDone = std::function<void(Result<SetAnswer>)>;
     void set(const Caller& caller, std::string_view path, std::string_view property,

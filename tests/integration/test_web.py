@@ -1,6 +1,9 @@
 """lom-web as a door: TLS, limits, cookies, websockets, events, and what it survives. No QEMU."""
 
+import hashlib
+import hmac
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -321,6 +324,73 @@ def test_changes_by_others_come_as_events(sp, client):
         assert event["MessageId"] == "OpenLOM.1.0.PropertyChanged"
         assert event["Oem"]["OpenLOM"]["Text"] == "somebody else"
         assert event["OriginOfCondition"]["@odata.id"] == "/redfish/v1/Managers/sp"
+
+
+class Receiver:
+    """An HTTPS server that takes events; it fails the first `failures` of them."""
+
+    def __init__(self, folder, failures):
+        cert, key = made_certificate(folder, "-days", "2")
+        (folder / "both.pem").write_text(cert + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "both.pem")
+        self.taken, self.failures = [], failures
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = 503 if receiver.failures > 0 else 204
+                receiver.failures -= 1
+                if status == 204:
+                    receiver.taken.append((dict(self.headers), body, self.path))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def has(self, word):
+        return [entry for entry in self.taken if word in entry[1]]
+
+
+def test_webhooks_are_signed_retried_and_survive_lomd(sp, client, tmp_path):
+    receiver = Receiver(tmp_path, failures=1)
+    uri = f"https://127.0.0.1:{receiver.server.server_address[1]}/hook?a=b"
+    subscriptions = "/redfish/v1/EventService/Subscriptions"
+    wanted = {"Destination": uri, "Protocol": "Redfish", "Context": "mine",
+              "VerifyCertificate": False, "Oem": {"OpenLOM": {"Secret": "s3cret"}}}
+    assert client.post(subscriptions, {**wanted, "HttpHeaders": []}).status == 400
+    assert client.post(subscriptions, {**wanted, "Destination": "ftp://x"}).status == 400
+    made = client.post(subscriptions, wanted)
+    assert made.status == 201, made
+    sp.lom("set", "/SP", "system_contact=hook one")
+    wait_until(lambda: receiver.has(b"hook one"), 15, "the event, after one refusal")
+    headers, body, path = receiver.has(b"hook one")[0]
+    signature = hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
+    assert headers["X-OpenLOM-Signature"] == "sha256=" + signature
+    event = json.loads(body)
+    assert path == "/hook?a=b" and event["Context"] == "mine"
+    wait_until(lambda: client.get(made.headers["location"]).json["Oem"]["OpenLOM"]
+               ["DeliveryStatus"] == "delivered", 5, "the status")
+    assert "s3cret" not in sp.lom("show", "-level", "all", "/SP/alertmgmt").stdout
+    sp.kill9()
+    sp.start()
+    sp.lom("set", "/SP", "system_contact=hook two")
+    wait_until(lambda: receiver.has(b"hook two"), 15, "an event from the next lomd")
+    assert client.patch(made.headers["location"], {"VerifyCertificate": True}).status == 200
+    sp.lom("set", "/SP", "system_contact=hook three")
+    wait_until(lambda: "TLS" in client.get(made.headers["location"]).json["Oem"]["OpenLOM"]
+               ["DeliveryStatus"], 10, "an unknown certificate is refused")
+    assert not receiver.has(b"hook three")
+    assert client.delete(made.headers["location"]).status == 204
+    assert client.get(subscriptions).json["Members@odata.count"] == 0
+    receiver.server.shutdown()
 
 
 def test_revoking_a_session_cuts_its_console_within_a_second(sp, client):

@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-RAW, DESKTOP_SIZE, EXTENDED_KEY, LED_STATE = 0, -223, -258, -261
+RAW, ZRLE, DESKTOP_SIZE, EXTENDED_KEY, LED_STATE = 0, 16, -223, -258, -261
 
 
 class Control:
@@ -126,6 +126,8 @@ class Viewer:
                 self.extended_keys = True
             elif encoding == LED_STATE:
                 self.leds = self.read(1)[0]
+            elif encoding == ZRLE:  # counted, not looked at
+                self.read(struct.unpack(">I", self.read(4))[0])
             else:
                 assert encoding == RAW, encoding
                 data = self.read(4 * width * height)

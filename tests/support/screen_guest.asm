@@ -58,6 +58,9 @@ actions dw text_mode, graphics, low, video, reset, lights
 text_mode:
         mov ax, 3
         int 0x10
+        mov ah, 1                       ; no cursor: nothing changes by itself
+        mov cx, 0x2000
+        int 0x10
 banner: mov ax, TEXT
         mov es, ax
         xor di, di

@@ -485,6 +485,20 @@ TEST_F(ConsoleTest, a_break_is_passed_on) {
     EXPECT_TRUE(wait([&] { return breaks == 1; }));
 }
 
+TEST_F(ConsoleTest, what_is_typed_behind_a_break_stays_behind_it) {
+    Client client = attach();
+    for (const std::string_view message : {"dbefore ", "b", "dbehind ", "b", "dlast"})
+        ASSERT_GT(client.send(message), 0);
+    EXPECT_TRUE(wait([&] { return breaks == 1; }));
+    loop.run_until([] { return false; }, milliseconds(50));
+    EXPECT_EQ(diverted, "before ") << "the first break is not there yet";
+    break_sent();
+    EXPECT_TRUE(wait([&] { return breaks == 2; }));
+    EXPECT_EQ(diverted, "before behind ");
+    // Nobody says that the second one arrived: typing goes on all the same.
+    EXPECT_TRUE(wait([&] { return diverted == "before behind last"; }));
+}
+
 // ---- hostile clients ----
 
 TEST_F(ConsoleTest, nonsense_is_ignored_and_an_oversized_message_drops_that_client_only) {

@@ -130,7 +130,11 @@ class ConsoleTest : public testing::Test {
         auto opened = Console::open(
             loop, log, settings,
             {.input = [this](std::string_view bytes) { diverted += bytes; },
-             .send_break = [this] { ++breaks; },
+             .send_break =
+                 [this](std::function<void()> sent) {
+                     ++breaks;
+                     break_sent = std::move(sent);
+                 },
              .changed = [this] { ++changes; },
              .trouble = [this](const std::string& sentence) { troubles.push_back(sentence); }});
         ASSERT_TRUE(opened) << opened.fault().message;
@@ -167,6 +171,7 @@ class ConsoleTest : public testing::Test {
     std::uint64_t last_id = 0;
     std::string diverted;
     int breaks = 0;
+    std::function<void()> break_sent;
     int changes = 0;
     std::vector<std::string> troubles;
 };

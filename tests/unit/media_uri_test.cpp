@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
     Forms, BadUri,
     testing::Values(
         Bad{"", "no scheme"}, Bad{"/a.iso", "no scheme"}, Bad{"host:/a", "no scheme"},
-        Bad{"://h/a", "supported ones are sshfs and sftp"},
+        Bad{"://h/a", "supported ones are sshfs, sftp, https and http"},
         Bad{"nfs://h/a", "'nfs' is not supported; the supported ones are sshfs"},
         Bad{"file:///a", "is not supported"}, Bad{"a'b://h/x", "is not supported"},
         Bad{"sshfs://", "names no host"}, Bad{"sshfs:///a.iso", "names no host"},

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <random>
 #include <thread>
 
 using namespace lom;
@@ -110,6 +111,25 @@ TEST(SshKey, believes_only_a_signature_over_this_login) {
         EXPECT_FALSE(proves(pair.proof(whole.substr(0, cut)), key, "anna"));
 }
 
+TEST(SshKey, hostile_bytes_never_do_harm) {
+    const KeyPair pair;
+    const auto key = *SshPublicKey::from_blob(pair.blob);
+    const std::string request = pair.request("anna");
+    const KeyProof proof = pair.proof(request);
+    std::mt19937 random(7);
+    for (int round = 0; round < 5000; ++round) {
+        std::string blob = pair.blob;
+        KeyProof forged = proof;
+        for (int i = 0; i < 3; ++i) {
+            blob[random() % blob.size()] ^= static_cast<char>(1 + random() % 255);
+            forged.signed_data[random() % request.size()] ^= static_cast<char>(1 + random() % 255);
+        }
+        (void)SshPublicKey::from_blob(blob.substr(0, random() % (blob.size() + 1)));
+        (void)SshPublicKey::parse(blob);
+        EXPECT_EQ(forged.signed_data == request, proves(forged, key, "anna"));
+    }
+}
+
 TEST_F(Guard, locks_an_account_after_too_many_failures_but_not_its_owner) {
     LoginGuard guard(*database);
     ASSERT_TRUE(guard.succeeded("anna", "10.0.0.1"));
@@ -172,7 +192,12 @@ TEST_F(Guard, keys_go_with_their_account) {
     const auto key = *SshPublicKey::from_blob(pair.blob);
     ASSERT_TRUE(accounts.keys().set("anna", 2, key));
     EXPECT_TRUE(accounts.would_accept("anna", key));
+    EXPECT_FALSE(accounts.would_accept("ANNA", key)) << "names of accounts keep their case";
     EXPECT_FALSE(accounts.would_accept("root", key));
+    for (int i = 0; i < 9; ++i) // an agent with many keys
+        accounts.verify("anna", *SshPublicKey::from_blob(KeyPair().blob), {}, "10.0.0.1",
+                        [](const Accounts::Verdict& verdict) { EXPECT_FALSE(verdict.guess); });
+    EXPECT_EQ(0ms, accounts.guard().wait("10.0.0.1"));
     ASSERT_TRUE(accounts.guard().lock("anna"));
     bool in = false;
     accounts.verify("anna", key, pair.proof(pair.request("anna")), "10.0.0.1",

@@ -44,7 +44,7 @@ const char* severity_of(const std::string& severity) {
 
 } // namespace
 
-std::string redfish_event(const std::string& change, std::int64_t id) {
+std::string redfish_event(const std::string& change, std::int64_t id, const std::string& context) {
     boost::system::error_code error;
     const json::value parsed = json::parse(change, error);
     if (error || !parsed.is_object())
@@ -86,10 +86,13 @@ std::string redfish_event(const std::string& change, std::int64_t id) {
                                                {"Target", target},
                                                {"Property", fields::text(object, "property")},
                                                {"Text", text}}}}}};
-    return json::serialize(json::object{{"@odata.type", "#Event.v1_7_0.Event"},
-                                        {"Id", std::to_string(id)},
-                                        {"Name", "Event"},
-                                        {"Events", json::array{std::move(event)}}});
+    json::object whole{{"@odata.type", "#Event.v1_7_0.Event"},
+                       {"Id", std::to_string(id)},
+                       {"Name", "Event"},
+                       {"Events", json::array{std::move(event)}}};
+    if (!context.empty())
+        whole["Context"] = context;
+    return json::serialize(whole);
 }
 
 struct EventHub::Channel {

@@ -38,6 +38,7 @@ class EventHub {
 };
 
 /// One change of lomd's as a Redfish Event object; empty: not to be told.
-std::string redfish_event(const std::string& change, std::int64_t id);
+std::string redfish_event(const std::string& change, std::int64_t id,
+                          const std::string& context = "");
 
 } // namespace lom::web

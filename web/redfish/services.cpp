@@ -60,13 +60,114 @@ Resource task() {
     return one;
 }
 
+// -- webhooks: /SP/alertmgmt/webhooks
+
+const std::string event_uri = "/redfish/v1/EventService";
+const std::string subscriptions_uri = event_uri + "/Subscriptions";
+const std::string webhooks = "/SP/alertmgmt/webhooks";
+
 Resource event_service() {
-    Resource one("/redfish/v1/EventService", "EventService.v1_10_3.EventService");
+    Resource one(event_uri, "EventService.v1_10_3.EventService");
     one.constant("Id", "EventService").constant("Name", "Event service");
     one.constant("ServiceEnabled", true).constant("Status", healthy());
-    one.constant("ServerSentEventUri", "/redfish/v1/EventService/SSE");
+    one.constant("ServerSentEventUri", json::value(event_uri + "/SSE"));
     one.constant("EventFormatTypes", json::array{"Event"});
     one.constant("RegistryPrefixes", json::array{"OpenLOM"});
+    one.link("Subscriptions", subscriptions_uri);
+    return one;
+}
+
+std::string free_number(const control::TargetView& view) {
+    for (int number = 1;; ++number) {
+        bool taken = false;
+        for (const control::TargetView& hook : view.targets)
+            taken = taken || hook.name == std::to_string(number);
+        if (!taken)
+            return std::to_string(number);
+    }
+}
+
+Task<Response> subscribe(Scope& scope, json::object body) {
+    std::vector<Message> wrong;
+    for (const char* name : {"Destination", "Protocol"})
+        if (!body.contains(name))
+            wrong.push_back({"PropertyMissing", {name}, std::string("#/") + name});
+    if (wrong.empty() && fields::text(body, "Protocol") != "Redfish")
+        wrong.push_back({"PropertyValueNotInList",
+                         {json::serialize(body["Protocol"]), "Protocol"},
+                         "#/Protocol"});
+    // What would be left out silently is refused instead.
+    for (const auto& [key, value] : body)
+        if (key != "Destination" && key != "Protocol" && key != "Context" &&
+            key != "VerifyCertificate" && key != "Oem" && key != "SubscriptionType" &&
+            key != "EventFormatType" && key != "Name")
+            wrong.push_back({"PropertyUnknown", {std::string(key)}, "#/" + std::string(key)});
+    if (!wrong.empty())
+        co_return error_response(400, wrong);
+    const auto view = co_await scope.session->show(webhooks, 1);
+    if (!view)
+        co_return fault_response(view.fault());
+    const std::string id = free_number(*view);
+    const bool verify = fields::flag(body, "VerifyCertificate", true);
+    control::RunRequest request;
+    request.target = webhooks + "/" + id;
+    request.verb = "create";
+    request.properties.emplace_back("destination", fields::text(body, "Destination"));
+    request.properties.emplace_back("context", fields::text(body, "Context"));
+    request.properties.emplace_back("verify_certificate", verify ? "enabled" : "disabled");
+    if (const json::object* oem = fields::member(body, "Oem"))
+        if (const json::object* ours = fields::member(*oem, "OpenLOM"))
+            request.properties.emplace_back("secret", fields::text(*ours, "Secret"));
+    const auto created = co_await scope.session->run(std::move(request));
+    if (!created)
+        co_return fault_response(created.fault());
+    const std::string uri = subscriptions_uri + "/" + id;
+    Response response = json_response(201, link_to(uri));
+    co_return std::move(response.with("Location", uri));
+}
+
+Resource subscriptions() {
+    Resource collection(subscriptions_uri, "EventDestinationCollection.EventDestinationCollection");
+    collection.shows(webhooks).constant("Name", "Webhooks");
+    collection.members([](const Scope& scope) {
+        std::vector<std::string> uris;
+        for (const control::TargetView& hook : scope.view(webhooks)->targets)
+            uris.push_back(subscriptions_uri + "/" + hook.name);
+        return uris;
+    });
+    collection.creates(subscribe);
+    return collection;
+}
+
+Resource subscription() {
+    const std::string target = webhooks + "/{0}";
+    Resource one(subscriptions_uri + "/{}", "EventDestination.v1_14_1.EventDestination");
+    one.shows(target);
+    one.computed("Id", [](const Scope& scope) { return json::value(scope.ids[0]); });
+    one.computed("Name", [](const Scope& scope) { return json::value("Webhook " + scope.ids[0]); });
+    one.text("Destination", target, "destination").text("Context", target, "context", true);
+    one.constant("Protocol", "Redfish").constant("SubscriptionType", "RedfishEvent");
+    one.constant("EventFormatType", "Event");
+    one.constant("DeliveryRetryPolicy", "RetryForeverWithBackoff");
+    one.field({.at = "VerifyCertificate",
+               .read =
+                   [target](const Scope& scope) {
+                       return json::value(scope.text(target, "verify_certificate") == "enabled");
+                   },
+               .target = target,
+               .property = "verify_certificate",
+               .convert = [](const json::value& on) -> Result<std::string> {
+                   return std::string(on.get_bool() ? "enabled" : "disabled");
+               },
+               .kind = json::kind::bool_});
+    one.computed("Oem/OpenLOM", [target](const Scope& scope) {
+        return json::value(json::object{{"@odata.type", "#OpenLOM.v1_0_0.EventDestination"},
+                                        {"DeliveryStatus", scope.text(target, "status")}});
+    });
+    one.deletes([](Scope& scope) -> Task<Response> {
+        const auto done = co_await run_in_tree(scope, webhooks + "/{0}", "delete", false);
+        co_return done ? no_content() : fault_response(done.fault());
+    });
     return one;
 }
 
@@ -77,6 +178,8 @@ void declare_services(std::vector<Resource>& all) {
     all.push_back(task_collection());
     all.push_back(task());
     all.push_back(event_service());
+    all.push_back(subscriptions());
+    all.push_back(subscription());
 }
 
 } // namespace lom::web

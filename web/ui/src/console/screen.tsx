@@ -62,7 +62,9 @@ export function Screen(): JSX.Element {
               ? 'Reconnecting …'
               : 'Connecting …'}
         </span>
-        {keys && <button onClick={() => link.current?.open(true)}>Take over the screen</button>}
+        {keys && (
+          <button aria-label="Take over the screen" onClick={() => link.current?.open(true)}>Take over</button>
+        )}
         <span class="grow" />
         <Act disabled={!keys} work={() => press('ctrl-alt-delete')}>Ctrl+Alt+Del</Act>
         <select aria-label="Send a special key" disabled={!keys} value=""

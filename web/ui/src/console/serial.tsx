@@ -11,7 +11,7 @@ import { Act, attempt } from '../parts/feedback';
 import { saveFile } from '../parts/files';
 import { may } from '../session';
 import { againAfter, socketAddress } from './socket';
-import { styledDocument } from './styled_document';
+import { withStyleSheets } from './style_sheets';
 
 interface Notice {
   type: 'attached' | 'writer' | 'skipped' | 'stopped';
@@ -21,6 +21,8 @@ interface Notice {
   writer?: string;
   reason?: string;
 }
+
+const largest = 13; // px
 
 type State = 'connecting' | 'open' | 'away' | 'ended';
 
@@ -123,11 +125,9 @@ export function Serial(): JSX.Element {
   const wanted = useSignal('');
 
   useEffect(() => {
-    const styled = styledDocument();
     const screen = new Terminal({
-      documentOverride: styled.document,
       fontFamily: 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace',
-      fontSize: 13,
+      fontSize: largest,
       scrollback: 20_000,
       screenReaderMode: true,
       allowProposedApi: true,
@@ -137,7 +137,7 @@ export function Serial(): JSX.Element {
     search.current = new SearchAddon();
     screen.loadAddon(fit);
     screen.loadAddon(search.current);
-    screen.open(place.current!);
+    const unstyle = withStyleSheets(() => screen.open(place.current!));
     terminal.current = screen;
     const serial = new SerialLine(screen);
     line.current = serial;
@@ -165,14 +165,20 @@ export function Serial(): JSX.Element {
       }
       return true;
     });
-    const observer = new ResizeObserver(() => fit.fit());
+    const observer = new ResizeObserver(() => {
+      // Guests take a serial line for 80 columns wide: rather smaller letters than fewer of them.
+      screen.options.fontSize = largest;
+      const columns = fit.proposeDimensions()?.cols ?? 80;
+      if (columns < 80) screen.options.fontSize = Math.max(7, Math.floor((largest * columns) / 40) / 2);
+      fit.fit();
+    });
     observer.observe(place.current!);
     serial.open(false);
     return () => {
       observer.disconnect();
       serial.close();
       screen.dispose();
-      styled.dispose();
+      unstyle();
     };
   }, []);
 
@@ -201,7 +207,7 @@ export function Serial(): JSX.Element {
                 : 'View only'}
         </span>
         {open && !write.value && may('c') && (
-          <button onClick={() => line.current?.open(true)}>Take over the serial console</button>
+          <button aria-label="Take over the serial console" onClick={() => line.current?.open(true)}>Take over</button>
         )}
         {state.value === 'ended' && <button onClick={() => line.current?.again()}>Connect again</button>}
         <span class="grow" />

@@ -5,9 +5,11 @@ import { set, type PropertyDescription, type TargetView } from '../api';
 import { may } from '../session';
 import { ask, attempt } from './feedback';
 
+const short = /\b(uuid|mac|uri|ssh|ip|cpu)(?=s?\b)/gi;
+
 /** boot_device -> Boot device */
 export function title(name: string): string {
-  const words = name.replace(/_/g, ' ');
+  const words = name.replace(/_/g, ' ').replace(short, (word) => word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
