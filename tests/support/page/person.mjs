@@ -50,7 +50,18 @@ const orders = {
       [within, text],
       { timeout: limit * 1000, polling: 100 },
     ),
-  /** How many different colours, and which part of the canvas is not black. */
+  miss: ({ who, text, within, limit = 10 }) =>
+    pages[who].waitForFunction(
+      ([selector, unwanted]) => !document.querySelector(selector)?.textContent?.includes(unwanted),
+      [within, text],
+      { timeout: limit * 1000, polling: 100 },
+    ),
+  /** Until nothing is being read any more. */
+  settle: ({ who }) =>
+    pages[who].waitForFunction(() => !/Reading …|Loading …/.test(document.body.textContent), null, {
+      polling: 100,
+    }),
+  /** How much of the canvas is not black. */
   pixels: ({ who, canvas }) =>
     pages[who].evaluate((selector) => {
       const element = document.querySelector(selector);

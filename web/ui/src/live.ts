@@ -38,8 +38,13 @@ export function startEvents(): () => void {
         Events: { Oem?: { OpenLOM?: Change } }[];
       };
       const change = event.Events[0]?.Oem?.OpenLOM;
+      connected.value = true;
       tell(!change || change.Kind === 'missed' ? null : change);
     };
+    // lom-web lives, the service processor behind it starts anew; `missed` says that it is back.
+    source.addEventListener('away', () => {
+      connected.value = false;
+    });
     source.onerror = () => {
       wasAway = true;
       connected.value = false;

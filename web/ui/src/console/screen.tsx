@@ -82,7 +82,9 @@ export function Screen(): JSX.Element {
       </div>
       <div class="screen" ref={place} />
       <p class="faint small">
-        {text(view.value, 'resolution')} {viewers.length > 0 && `${viewers.length} connected`}
+        {[text(view.value, 'resolution'), viewers.length > 0 ? `${viewers.length} connected` : '']
+          .filter(Boolean)
+          .join(' · ')}
       </p>
       {pasting.value && (
         <Dialog title="Type a text" onClose={() => (pasting.value = false)}>

@@ -94,7 +94,7 @@ export function Overview(): JSX.Element {
           <h2 id="problems">
             Health <Badge good={health === 'OK'}>{health}</Badge>
           </h2>
-          <p>{health === 'OK' ? 'No open problems.' : text(view.value, 'health_details')}</p>
+          {view.value && <p>{health === 'OK' ? 'No open problems.' : text(view.value, 'health_details')}</p>}
           <Facts
             rows={[
               ['Virtual CD', status + (text(media.view.value, 'volume_id') ? `: ${text(media.view.value, 'volume_id')}` : '')],
@@ -111,10 +111,10 @@ export function Overview(): JSX.Element {
           <Facts
             rows={[
               ['Name', text(view.value, 'system_identifier') || text(sp.view.value, 'current_hostname')],
-              ['Model', `${text(view.value, 'manufacturer')} ${text(view.value, 'model')}`],
+              ['Model', [text(view.value, 'manufacturer'), text(view.value, 'model')].filter(Boolean).join(' ')],
               ['Serial number', text(view.value, 'serial_number')],
               ['UUID', text(view.value, 'uuid')],
-              ['Machine', `${text(view.value, 'machine')}, ${text(view.value, 'firmware')}`],
+              ['Machine', [text(view.value, 'machine'), text(view.value, 'firmware')].filter(Boolean).join(', ')],
               ['MAC address', text(view.value, 'host_primary_mac_address')],
               ['Service processor', text(sp.view.value, 'system_description')],
             ]}
