@@ -65,6 +65,7 @@ const orders = {
   pixels: ({ who, canvas }) =>
     pages[who].evaluate((selector) => {
       const element = document.querySelector(selector);
+      if (!element?.width) return { width: 0, height: 0, lit: 0 };
       const { data } = element.getContext('2d').getImageData(0, 0, element.width, element.height);
       let lit = 0;
       for (let at = 0; at < data.length; at += 4) if (data[at] + data[at + 1] + data[at + 2] > 60) ++lit;

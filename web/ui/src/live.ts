@@ -1,7 +1,6 @@
 // What is shown is kept true by events: a change of a target reads anew whatever shows it.
-import { signal, type Signal } from '@preact/signals';
+import { signal, useSignal, type Signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { useSignal } from '@preact/signals';
 import { ApiError, request, show, type TargetView } from './api';
 import { session } from './session';
 
