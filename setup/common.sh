@@ -36,6 +36,8 @@ packages_of() {
 missing_packages() {
     local package
     for package in $(packages_of "$@"); do
+        # Other builds of nodejs bring npm along, and Debian's package of it conflicts with them.
+        [ "$package" != npm ] || ! command -v npm >/dev/null || continue
         dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || echo "$package"
     done
 }

@@ -162,6 +162,9 @@ void EventHub::on_readable(const std::shared_ptr<Channel>& channel) {
         if (count <= 0) { // lomd has gone, or the session has
             channel->readable.reset();
             channel->fd.reset();
+            for (const auto& weak : channel->flows)
+                if (const auto flow = weak.lock())
+                    flow->push("event: away\ndata: {}\n\n");
             return again_soon(channel);
         }
         tell(channel, buffer.substr(0, static_cast<std::size_t>(count)));

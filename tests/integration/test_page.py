@@ -1,0 +1,201 @@
+"""The real page in Chromium, against the real daemon and QEMU. With LOM_PICTURES=FOLDER it leaves
+screenshots there (docs/images is made so)."""
+
+import os
+import pathlib
+import time
+
+import pytest
+
+from tests.support import isos
+from tests.support.browser import Browser
+from tests.support.image_server import ImageServer
+from tests.support.lomd import PASSWORD, Lomd, wait_until
+
+PAGES = {"overview": "Overview", "console": "Console", "media": "Media", "boot": "Boot", "hardware": "Hardware",
+         "users": "Users", "logs": "Logs", "services": "Services", "processor": "Service processor"}
+TERMINAL = ".terminal .xterm-accessibility"
+PICTURES = os.environ.get("LOM_PICTURES")
+pytestmark = pytest.mark.skipif(bool(Browser.missing()), reason=Browser.missing())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    if ImageServer.missing():
+        pytest.skip(ImageServer.missing())
+    with ImageServer(tmp_path_factory.mktemp("server") / "sshd.log") as images:
+        images.add(isos.hello())
+        yield images
+
+
+@pytest.fixture(scope="module")
+def sp():
+    if Lomd.missing():
+        pytest.skip(Lomd.missing())
+    with Lomd() as lomd:
+        yield lomd
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def ann(sp, browser):
+    person = browser.person("ann", url(sp))
+    person.log_in("root", PASSWORD)
+    return person
+
+
+def url(sp):
+    return f"https://127.0.0.1:{sp.ports['https']}/"
+
+
+def picture(person, name):
+    if PICTURES:
+        person.order("picture", path=str(pathlib.Path(PICTURES) / f"{name}.png"))
+
+
+def test_a_wrong_password_says_so_and_the_first_load_is_small(sp, browser):
+    eve = browser.person("eve", url(sp))
+    assert eve.order("loaded") < 300 * 1024
+    eve.fill("User name", "root")
+    eve.fill("Password", "wrong")
+    eve.click("Log in")
+    eve.see("", "[role=alert]")
+    assert eve.order("axe") == []
+
+
+@pytest.mark.qemu
+def test_a_remote_image_is_inserted_booted_seen_and_typed_into(sp, ann, browser, server):
+    ann.go("media")
+    ann.fill("Address", server.uri("hello-LOMHELLO.iso"))
+    ann.fill("User name", server.username)
+    ann.fill("Password", server.password)
+    ann.click("Insert")
+    ann.see("operational", "[aria-labelledby=drive]", 30)
+    ann.see("LOMHELLO", "[aria-labelledby=drive]")
+    picture(ann, "media")
+
+    ann.go("boot")
+    ann.order("choose", label="Boot device", value="cdrom")
+    ann.click("Save", "[aria-labelledby=order]")
+    ann.see("cdrom", "[aria-labelledby=order]")
+    ann.click("Power on")
+    ann.see("Host on", ".bar", 30)
+
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
+    ann.see("HELLO volume=LOMHELLO", TERMINAL, 60)
+    wait_until(lambda: ann.order("pixels", canvas=".screen canvas")["lit"] > 200, 20,
+               "text on the screen")
+    ann.order("type", on=".xterm-helper-textarea", text="xyzzy")
+    ann.see("xyzzy", TERMINAL)
+    picture(ann, "console")
+
+
+@pytest.mark.qemu
+def test_a_second_browser_takes_over_and_changes_show_at_once(sp, ann, browser):
+    bob = browser.person("bob", url(sp), dark=True)
+    bob.log_in("root", PASSWORD)
+    bob.go("console")
+    bob.see("types", "[aria-labelledby=serial-title]")
+    bob.see("xyzzy", TERMINAL)  # the history
+    bob.click("Take over the serial console")
+    bob.see("You type", "[aria-labelledby=serial-title]")
+    ann.see("types", "[aria-labelledby=serial-title]")
+    bob.order("type", on=".xterm-helper-textarea", text="plugh")
+    ann.see("plugh", TERMINAL)
+
+    ann.go("overview")
+    ann.see("Virtual Host", "main")
+    picture(ann, "overview")
+    bob.click("Power off")
+    bob.click("Power off", "dialog")
+    ann.see("Host off", ".bar", 20)
+    bob.click("Power on")
+    ann.see("Host on", ".bar", 20)
+    bob.go("overview")
+    bob.see("The host is powered on", "main")
+    wait_until(lambda: bob.order("pixels", canvas=".thumbnail canvas")["lit"] > 200, 20, "the thumbnail")
+    picture(bob, "overview-dark")
+
+
+def test_users_are_made_changed_and_deleted(sp, ann):
+    ann.go("users")
+    ann.click("New account")
+    ann.fill("Name", "carol")
+    ann.fill("Password", "Battery-Staple-9")
+    ann.order("check", label="Console")
+    ann.click("Create")
+    ann.see("carol", "[aria-labelledby=accounts]")
+    assert "role = co" in sp.lom("show", "/SP/users/carol").stdout
+    ann.click("Edit carol")
+    ann.order("check", label="Reset and host control")
+    ann.click("Save", "dialog")
+    wait_until(lambda: "role = cro" in sp.lom("show", "/SP/users/carol").stdout, 5, "the new role")
+    ann.click("Delete carol")
+    ann.click("Delete", "dialog")
+    wait_until(lambda: "carol" not in sp.lom("show", "/SP/users").stdout, 5, "carol has gone")
+
+
+def test_what_the_shell_changes_shows_at_once(sp, ann):
+    ann.go("processor")
+    ann.see("System location", "main")
+    sp.lom("set", "/HOST", "boot_device=bios")
+    ann.go("overview")
+    ann.see("bios", "[aria-labelledby=problems]")
+    started = time.monotonic()
+    sp.lom("set", "/HOST", "boot_device=default")
+    ann.see("default", "[aria-labelledby=problems]", 5)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_page_is_accessible_and_fits_a_phone(sp, browser, dark):
+    dora = browser.person("dora", url(sp), width=390, height=800, dark=dark)
+    dora.log_in("root", PASSWORD)
+    problems = {}
+    for page, heading in PAGES.items():
+        dora.go(page)
+        dora.see(heading, "main h1")
+        dora.order("settle")
+        if found := dora.order("axe"):
+            problems[page] = found
+        assert dora.order("sideways") <= 0, page
+    assert problems == {}
+    dora.click("Log out")
+
+
+def test_the_keyboard_alone_reaches_another_page(sp, browser):
+    kim = browser.person("kim", url(sp))
+    kim.order("type", on="#user", text="root")
+    kim.order("press", key="Tab")
+    kim.order("type", on=":focus", text=PASSWORD)
+    kim.order("press", key="Enter")
+    kim.see("Overview", "h1")
+
+    def at(text):
+        kim.order("press", key="Tab")
+        return kim.order("focused") == text
+    wait_until(lambda: at("Logs"), 20, "the link in the navigation")
+    kim.order("press", key="Enter")
+    kim.see("Logs", "h1")
+
+
+def test_the_page_lives_through_a_killed_lomd(sp, ann):
+    ann.go("overview")
+    sp.kill9()
+    ann.see("does not answer", "main", 10)
+    sp.start()
+    ann.order("miss", text="does not answer", within="main")
+    ann.see("Virtual Host", "main")
+
+
+def test_nothing_was_asked_of_others_nor_forbidden(sp, ann, browser):
+    ann.click("Log out")
+    ann.see("You have logged out.")
+    assert browser.order("hosts") == [f"127.0.0.1:{sp.ports['https']}"]
+    assert browser.order("complaints") == []
