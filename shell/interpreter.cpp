@@ -341,8 +341,8 @@ int Interpreter::act(const Command& command) {
     request.force = command.options.force;
     if (command.verb == Verb::load && !add_source(command, request))
         return status::refused;
-    if (command.verb == Verb::dump && !add_place(command, "destination",
-                                                 command.options.destination, request))
+    if (command.verb == Verb::dump &&
+        !add_place(command, "destination", command.options.destination, request))
         return status::refused;
     auto reply = tree_.run(request);
     if (!reply && reply.fault().kind == FaultKind::busy && command.verb == Verb::start &&

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto time_limit = 10min;
-constexpr std::size_t most_words = 4096; ///< of what lom-media says on stderr
+constexpr std::size_t most_words = 4096;        ///< of what lom-media says on stderr
 constexpr std::size_t most_secret = 32U << 10U; ///< what the socket takes without waiting
 
 struct Pipe {

@@ -103,11 +103,9 @@ Target::Ptr console_target(const TargetContext& context) {
              host.console().detach_all("stopped by " + call.caller.account);
              done(VerbOutcome{.message = "Stopping " + path});
          }});
-    target->verb(dump_verb(context.transfers, "Sends what history shows, whole, to another machine.",
-                           Role::console,
-                           [&host](const std::function<void(Result<std::string>)>& done) {
-                               done(host.whole_log());
-                           }));
+    target->verb(dump_verb(
+        context.transfers, "Sends what history shows, whole, to another machine.", Role::console,
+        [&host](const std::function<void(Result<std::string>)>& done) { done(host.whole_log()); }));
     target->child(log_target(host, "bootlog",
                              "What the console printed since the last power-on or reset.",
                              &ManagedHost::boot_log));

@@ -99,8 +99,7 @@ Verb start_verb(ManagedHost& host) {
 Result<std::string> content_of(const UniqueFd& fd) {
     std::string content(static_cast<std::size_t>(std::max<off_t>(lseek(fd.get(), 0, SEEK_END), 0)),
                         '\0');
-    if (pread(fd.get(), content.data(), content.size(), 0) !=
-        static_cast<ssize_t>(content.size()))
+    if (pread(fd.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size()))
         return Fault{FaultKind::internal, "The picture cannot be read."};
     return content;
 }
@@ -128,14 +127,14 @@ void dump_screen(ManagedHost& host, Transfers& transfers, bool last, const VerbC
 }
 
 Verb picture_verb(ManagedHost& host, Transfers& transfers, bool last) {
-    Verb verb{
-        .name = "dump",
-        .doc = "A picture of the screen as PNG.",
-        .role = Role::console | Role::read_only,
-        .asks = false,
-        .run = [&host, &transfers, last](const VerbCall& call, const std::string&, const Verb::Done& done) {
-            dump_screen(host, transfers, last, call, done);
-        }};
+    Verb verb{.name = "dump",
+              .doc = "A picture of the screen as PNG.",
+              .role = Role::console | Role::read_only,
+              .asks = false,
+              .run = [&host, &transfers, last](const VerbCall& call, const std::string&,
+                                               const Verb::Done& done) {
+                  dump_screen(host, transfers, last, call, done);
+              }};
     verb.takes = dump_properties();
     verb.takes.front().doc = "sftp://[USER@]HOST[:PORT]/PATH, or file:///PATH on the machine where "
                              "lom runs; without it a program gets the file itself.";

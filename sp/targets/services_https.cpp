@@ -54,13 +54,11 @@ Target::Ptr ssl_target(WebDoor& web, Transfers& transfers) {
                            .set = [&web](const Caller&, bool clear, const Property::Done& done) {
                                done(outcome(clear ? web.clear_certificate() : Result<void>()));
                            }});
-    target->verb(load_verb(transfers, "Loads a certificate and its private key, both in one PEM file.",
-                           Role::admin,
-                           [&web](const Caller&, const std::string& pem,
-                                  const Property::Done& done) {
-                               web.load_certificate(
-                                   pem, [done](const Result<void>& r) { done(outcome(r)); });
-                           }));
+    target->verb(load_verb(
+        transfers, "Loads a certificate and its private key, both in one PEM file.", Role::admin,
+        [&web](const Caller&, const std::string& pem, const Property::Done& done) {
+            web.load_certificate(pem, [done](const Result<void>& r) { done(outcome(r)); });
+        }));
     return target;
 }
 

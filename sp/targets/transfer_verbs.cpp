@@ -12,15 +12,15 @@ struct PastedText {
 template <>
 struct Codec<PastedText> {
     static const Type& type() {
-        static const Type instance{"string",
-                                   {},
-                                   [](std::string_view text) -> Result<Value> {
-                                       if (text.find('\0') != std::string_view::npos)
-                                           return Fault{FaultKind::invalid_value,
-                                                        "This is not a text."};
-                                       return Value(std::string(text));
-                                   },
-                                   string_type().print};
+        static const Type instance{
+            "string",
+            {},
+            [](std::string_view text) -> Result<Value> {
+                if (text.find('\0') != std::string_view::npos)
+                    return Fault{FaultKind::invalid_value, "This is not a text."};
+                return Value(std::string(text));
+            },
+            string_type().print};
         return instance;
     }
     static Value wrap(PastedText text) { return std::move(text.text); }
@@ -33,10 +33,8 @@ constexpr std::size_t most_loaded = 1U << 20U;
 
 Property text_property(std::string name, std::string doc, bool secret = false,
                        bool required = false) {
-    return Target::property_of<std::string>({.name = std::move(name),
-                                             .doc = std::move(doc),
-                                             .secret = secret,
-                                             .required = required});
+    return Target::property_of<std::string>(
+        {.name = std::move(name), .doc = std::move(doc), .secret = secret, .required = required});
 }
 
 Property::Done finish(const Verb::Done& done, std::string message) {
@@ -59,8 +57,8 @@ Verb load_verb(Transfers& transfers, std::string doc, Roles role, TakeContent ta
               .doc = std::move(doc),
               .role = role,
               .asks = false,
-              .run = [&transfers, take = std::move(take)](
-                         const VerbCall& call, const std::string&, const Verb::Done& done) {
+              .run = [&transfers, take = std::move(take)](const VerbCall& call, const std::string&,
+                                                          const Verb::Done& done) {
                   const std::string source = text_of(call, "source");
                   if (equal_ignoring_case(source, "console"))
                       return take(call.caller, text_of(call, "content"),
@@ -73,14 +71,14 @@ Verb load_verb(Transfers& transfers, std::string doc, Roles role, TakeContent ta
                                            finish(done, "Load successful."));
                                   });
               }};
-    verb.takes = {text_property("source",
-                                "sftp://[USER@]HOST[:PORT]/PATH, http(s)://HOST/PATH, or console: "
-                                "the text is typed or pasted.",
-                                false, true),
-                  Target::property_of<PastedText>({.name = "content",
-                                                   .doc = "The text itself, with source=console.",
-                                                   .secret = true}),
-                  text_property("password", "Of the account on the other machine.", true)};
+    verb.takes = {
+        text_property("source",
+                      "sftp://[USER@]HOST[:PORT]/PATH, http(s)://HOST/PATH, or console: "
+                      "the text is typed or pasted.",
+                      false, true),
+        Target::property_of<PastedText>(
+            {.name = "content", .doc = "The text itself, with source=console.", .secret = true}),
+        text_property("password", "Of the account on the other machine.", true)};
     return verb;
 }
 
@@ -88,8 +86,9 @@ void send_dump(Transfers& transfers, const VerbCall& call, std::string content,
                const Verb::Done& done) {
     transfers.store({text_of(call, "destination"), text_of(call, "password")}, std::move(content),
                     [done](const Result<void>& stored) {
-                        done(stored ? Result<VerbOutcome>(VerbOutcome{.message = "Dump successful."})
-                                    : stored.fault());
+                        done(stored
+                                 ? Result<VerbOutcome>(VerbOutcome{.message = "Dump successful."})
+                                 : stored.fault());
                     });
 }
 
@@ -103,8 +102,8 @@ Verb dump_verb(Transfers& transfers, std::string doc, Roles role, GiveContent gi
               .doc = std::move(doc),
               .role = role,
               .asks = false,
-              .run = [&transfers, give = std::move(give)](
-                         const VerbCall& call, const std::string&, const Verb::Done& done) {
+              .run = [&transfers, give = std::move(give)](const VerbCall& call, const std::string&,
+                                                          const Verb::Done& done) {
                   give([&transfers, call, done](Result<std::string> content) {
                       if (!content)
                           return done(content.fault());

@@ -77,17 +77,14 @@ Target::Ptr key_target(AccountKeys& keys, Transfers& transfers, const Account& a
                  answer(done, parsed ? keys.set(account.name, slot, *parsed) : parsed.fault());
              },
          .also_allowed = own});
-    const Property* publickey = target->find_property("publickey");
-    target->verb(load_verb(transfers, "Loads the key from a .pub file.",
-                           Role::user | Role::read_only | Role::console | Role::admin,
-                           [set = publickey->set, own](
-                               const Caller& caller, const std::string& text,
-                               const Property::Done& done) {
-                               if (!caller.roles.intersects(Role::user) && !own(caller))
-                                   return done(Fault{FaultKind::denied,
-                                                     "The role u (user) is needed for the keys of others."});
-                               set(caller, Value(text.substr(0, text.find('\n'))), done);
-                           }));
+    Verb load =
+        load_verb(transfers, "Loads the key from a .pub file.", Role::user,
+                  [set = target->find_property("publickey")->set](
+                      const Caller& caller, const std::string& text, const Property::Done& done) {
+                      set(caller, Value(text.substr(0, text.find('\n'))), done);
+                  });
+    load.also_allowed = own;
+    target->verb(std::move(load));
     return target;
 }
 

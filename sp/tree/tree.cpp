@@ -186,7 +186,8 @@ void Tree::run(VerbCall call, std::string_view path, std::string_view name,
         audit_(record);
         done(fault);
     };
-    if (const auto allowed = require_role(call.caller, verb->role); !allowed)
+    const bool own = verb->also_allowed && verb->also_allowed(call.caller);
+    if (const auto allowed = require_role(call.caller, verb->role); !allowed && !own)
         return refuse(allowed.fault());
     auto values = parse_properties(*verb, texts);
     if (!values)

@@ -58,15 +58,6 @@ def properties(sp, target):
     return dict(line.strip().split(" = ", 1) for line in shown.stdout.splitlines() if " = " in line)
 
 
-def login_with_key(sp, key, *words, user="root", options=()):
-    arguments = sp.ssh_arguments(*words, user=user, options=[
-        "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-i", str(key), *options])
-    arguments = ["PubkeyAuthentication=yes" if word == "PubkeyAuthentication=no" else word
-                 for word in arguments]
-    return subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=30)
-
-
 def audit(sp):
     return sp.lom("show", "/SP/logs/audit/list").stdout
 
@@ -83,7 +74,7 @@ def make_account(sp, name, role="o", password="Some-Password-1"):
 def test_a_key_opens_its_account_until_it_is_cleared(sp, keys, kind):
     path = keys[kind]
     slot = "/SP/users/root/ssh/keys/1"
-    assert login_with_key(sp, path, "version").returncode == 255
+    assert sp.ssh_with_key(path, "version").returncode == 255
     line = path.with_name(f"{kind}.pub").read_text().strip()
     done = sp.lom("set", slot, f'publickey="{line}"')
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,12 +83,12 @@ def test_a_key_opens_its_account_until_it_is_cleared(sp, keys, kind):
     assert shown["embedded_comment"] == f"{kind} of anna"
     assert shown["bit_length"] == {"ed25519": "256", "ecdsa": "384", "rsa": "2048"}[kind]
     assert line.split()[0] == shown["algorithm"]
-    logged_in = login_with_key(sp, path, "show /SP/users")
+    logged_in = sp.ssh_with_key(path, "show /SP/users")
     assert logged_in.returncode == 0 and "root" in logged_in.stdout, logged_in.stderr
-    assert login_with_key(sp, path, "version", user="nosuch").returncode == 255
+    assert sp.ssh_with_key(path, "version", user="nosuch").returncode == 255
     assert sp.lom("set", slot, "clear_action=true").returncode == 0
     assert properties(sp, slot)["fingerprint"] == "(none)"
-    assert login_with_key(sp, path, "version").returncode == 255
+    assert sp.ssh_with_key(path, "version").returncode == 255
 
 
 def test_nobody_opens_an_account_with_roles_they_lack(sp, keys):
@@ -116,11 +107,11 @@ def test_nobody_opens_an_account_with_roles_they_lack(sp, keys):
     own = sp.ssh(f'set /SP/users/guest/ssh/keys/5 publickey="{line}"', user="guest",
                  password="Another-Password-1")
     assert own.returncode == 0, own.stdout + own.stderr
-    assert login_with_key(sp, keys["ed25519"], "version", user="guest").returncode == 0
+    assert sp.ssh_with_key(keys["ed25519"], "version", user="guest").returncode == 0
     bad = sp.lom("set", "/SP/users/guest/ssh/keys/1", 'publickey="ssh-rsa AAAA"')
     assert bad.returncode == 2 and "public key" in bad.stdout + bad.stderr
     sp.lom("delete", "-script", "/SP/users/guest")
-    assert login_with_key(sp, keys["ed25519"], "version", user="guest").returncode == 255
+    assert sp.ssh_with_key(keys["ed25519"], "version", user="guest").returncode == 255
 
 
 # -- guessing
@@ -151,7 +142,7 @@ def test_an_account_that_is_guessed_at_is_locked_for_strangers_only(sp, keys):
     assert properties(sp, "/SP/users/anna")["locked"] == "true"
     assert guess(sp, "anna", right, "127.0.0.14").wait(30) == 255
     assert sp.ssh("version", user="anna", password=right, options=home).returncode == 0
-    assert login_with_key(sp, keys["ed25519"], "version", user="anna",
+    assert sp.ssh_with_key(keys["ed25519"], "version", user="anna",
                           options=["-b", "127.0.0.15"]).returncode == 0
     told = audit(sp)
     assert "anna from 127.0.0.11: login: refused: wrong name or password" in told

@@ -5,9 +5,10 @@ import subprocess
 import pytest
 
 from tests.support import isos
-from tests.support.guest import must, wait_for
-from tests.support.image_server import ImageServer
-from tests.support.lomd import Lomd
+from tests.support.guest import must
+from tests.support.image_server import HOME, ImageServer
+from tests.support.lomd import Lomd, wait_until
+from tests.support.sshd import Sshd
 
 pytestmark = [
     pytest.mark.qemu,
@@ -39,13 +40,19 @@ def key(tmp_path_factory):
 
 
 def uri(server, name):
-    return f"sftp://{server.username}@127.0.0.1:{server.port}{server.home_path(name)}"
+    return f"sftp://{server.username}@127.0.0.1:{server.port}{HOME}/{name}"
+
+
+@pytest.fixture(scope="module")
+def writable(tmp_path_factory):
+    """The image server lets nobody write."""
+    with Sshd(tmp_path_factory.mktemp("writable")) as running:
+        running.home.chmod(0o777)
+        yield running
 
 
 def opens(sp, key):
-    done = sp.ssh("version", options=("-i", str(key), "-o", "PubkeyAuthentication=yes",
-                                      "-o", "PasswordAuthentication=no", "-o", "KbdInteractiveAuthentication=no"))
-    return done.returncode == 0
+    return sp.ssh_with_key(key, "version").returncode == 0
 
 
 def test_a_key_is_loaded_from_the_terminal(sp, key):
@@ -93,23 +100,24 @@ def printed(sp, server):
              f"username={server.username} password={server.password} server_URI={server.uri(isos.hello().name)}",
          "set /SP/services/kvms/host_storage_device mode=remote", "set /HOST boot_device=cdrom",
          "start -script /SYS")
-    wait_for(lambda: "SeaBIOS" in sp.lom("show", "/HOST/console/history").stdout, 60, "the firmware speaks")
+    wait_until(lambda: "SeaBIOS" in sp.lom("show", "/HOST/console/history").stdout, 60, "the firmware speaks")
     yield sp
     must(sp, "stop -script -force /SYS", "set /SP/services/kvms/host_storage_device mode=disabled")
 
 
-def test_console_and_screen_are_dumped(printed, server):
+def test_console_and_screen_are_dumped(printed, writable):
     for target, name in (("/HOST/console", "console.log"), ("/HOST/screen", "screen.png")):
-        done = printed.lom("dump", "-destination", uri(server, name), target, input=f"{server.password}\n")
+        place = f"sftp://{writable.user}@127.0.0.1:{writable.port}{writable.home}/{name}"
+        done = printed.lom("dump", "-destination", place, target, input=f"{writable.password}\n")
         assert done.returncode == 0 and "Dump successful." in done.stdout, done.stdout
-    assert b"SeaBIOS" in (server.home / "console.log").read_bytes()
-    assert (server.home / "screen.png").read_bytes().startswith(b"\x89PNG")
+    assert b"SeaBIOS" in (writable.home / "console.log").read_bytes()
+    assert (writable.home / "screen.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_boot_log_begins_with_the_last_boot(printed):
     printed.lom("start", "-script", "/HOST/console", input="#.")  # history of another boot before
     must(printed, "reset -script /SYS")
-    wait_for(lambda: printed.lom("show", "/HOST/console/bootlog").stdout.count("SeaBIOS (version") == 1, 60,
+    wait_until(lambda: printed.lom("show", "/HOST/console/bootlog").stdout.count("SeaBIOS (version") == 1, 60,
              "the boot log holds one boot")
     assert printed.lom("show", "/HOST/console/history").stdout.count("SeaBIOS (version") >= 2
 
@@ -126,7 +134,6 @@ def test_what_is_not_logged_is_not_shown(printed):
 def test_history_waits_where_pause_count_says(printed):
     must(printed, "set /HOST/console pause_count=2", "set /HOST/console line_count=6")
     with printed.terminal() as shell:
-        shell.expect_exact("-> ")
         shell.sendline("show /HOST/console/history")
         shell.expect_exact("Paused: press any key to continue, or 'q' to quit")
         shell.send("q")
@@ -144,7 +151,7 @@ def test_the_locator_is_one_indicator_with_two_names(sp):
 def test_an_unreachable_image_is_an_open_problem(sp):
     must(sp, "set /SP/services/kvms/host_storage_device/remote server_URI=sshfs://127.0.0.1:1:/x.iso")
     sp.lom("set", "/SP/services/kvms/host_storage_device", "mode=remote")
-    wait_for(lambda: "open_problems_count = 1" in sp.lom("show", "/System").stdout, 20, "it is counted")
+    wait_until(lambda: "open_problems_count = 1" in sp.lom("show", "/System").stdout, 20, "it is counted")
     assert "Remote Storage" in sp.lom("show", "/System/Open_Problems").stdout
     must(sp, "set /SP/services/kvms/host_storage_device mode=disabled")
     assert "open_problems_count = 0" in sp.lom("show", "/System").stdout

@@ -154,6 +154,15 @@ class Lomd:
         return ["ssh", *SSH_OPTIONS, *options, "-p", str(self.ports["ssh"]), f"{user}@127.0.0.1",
                 *words]
 
+    def ssh_with_key(self, key, *words, user="root", options=()):
+        """With a private key alone."""
+        arguments = self.ssh_arguments(*words, user=user, options=[
+            "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-i", str(key), *options])
+        arguments = ["PubkeyAuthentication=yes" if word == "PubkeyAuthentication=no" else word
+                     for word in arguments]
+        return subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=30)
+
     def ssh_environment(self, password=None):
         """OpenSSH asks this program for the password."""
         helper = self.home / "askpass"
