@@ -290,7 +290,7 @@ def test_wrong_password_is_not_hammered(own_server, start):
     assert tries == 1
 
 
-@pytest.mark.parametrize("uri", ["", "x", "http://h/x", "sshfs://h/../x", "sshfs://h/a\nb",
+@pytest.mark.parametrize("uri", ["", "x", "gopher://h/x", "sshfs://h/../x", "sshfs://h/a\nb",
                                  "sshfs://-oProxyCommand=x/y", "sshfs://u:pw@h/x"])
 def test_bad_uri_exits_with_2(start, uri):
     code, errors = start(uri, {}, control=False).end()
