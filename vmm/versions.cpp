@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -43,6 +44,7 @@ std::string output_of(const std::vector<std::string>& argv) {
         text.append(buffer.data(), static_cast<std::size_t>(count));
     }
     send_signal(*process, SIGKILL);
+    waitpid(process->pid, nullptr, 0);
     return text;
 }
 

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,6 +21,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto time_limit = 10min;
+constexpr int usage_status = 2;                 ///< lom-media's, for a URI that cannot be
 constexpr std::size_t most_words = 4096;        ///< of what lom-media says on stderr
 constexpr std::size_t most_secret = 32U << 10U; ///< what the socket takes without waiting
 
@@ -112,7 +114,10 @@ void Transfers::watch(const std::shared_ptr<Run>& run,
         if (*ended->status == 0)
             return done(std::move(ended->content));
         const std::string reason = reason_of(ended->said);
-        done(Fault{FaultKind::unavailable, reason.empty() ? "It took too long." : reason});
+        done(Fault{WIFEXITED(*ended->status) && WEXITSTATUS(*ended->status) == usage_status
+                       ? FaultKind::invalid_value
+                       : FaultKind::unavailable,
+                   reason.empty() ? "It took too long." : reason});
     };
     const auto collect = [&](UniqueFd end, std::string Run::*text, std::size_t most) {
         return std::make_unique<Stream>(

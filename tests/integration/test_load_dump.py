@@ -85,7 +85,7 @@ def test_what_is_no_key_changes_nothing(sp, content):
 
 
 def test_load_and_dump_say_what_is_wrong(sp, server):
-    assert sp.lom("load", "-source", "gopher://x/y", f"{KEYS}/3").returncode == 4
+    assert sp.lom("load", "-source", "gopher://x/y", f"{KEYS}/3").returncode == 2
     missing = sp.lom("load", "-source", uri(server, "none"), f"{KEYS}/3", input=f"{server.password}\n")
     assert missing.returncode == 4 and "no such file" in missing.stdout
     assert sp.lom("load", "-source", "console", "/HOST").returncode == 2
