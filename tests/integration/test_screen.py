@@ -148,7 +148,7 @@ def test_a_reset_keeps_the_last_screen(guest, viewers):
     viewer = viewers()
     viewer.type("before the reset")
     see(guest, "before the reset")
-    viewer.press(F5)
+    must(guest, "reset -script /SYS")
     viewer.wait(lambda: "before the reset" not in screen(guest), READY, "a reset")
     assert "before the reset" in screen(guest, "/last")
     see(guest, "SCREEN READY", READY)

@@ -115,12 +115,7 @@ class Lomd:
         self.process.wait(10)
 
     def _end_hosts(self):
-        """Ends what outlives lomd: the processes whose arguments name our own folder."""
-        try:  # lom-web goes on after a killed lomd
-            record = json.loads((self.run_dir / "web.json").read_text())
-            os.kill(record["pid"], signal.SIGKILL)
-        except (OSError, ValueError, KeyError):
-            pass
+        """Ends what outlives lomd: the processes whose arguments, or whose log, lie in our own folder."""
         mine = str(self.home).encode()
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -128,9 +123,10 @@ class Lomd:
             try:
                 arguments = (entry / "cmdline").read_bytes()
                 program = os.readlink(entry / "exe")
+                log = os.readlink(entry / "fd/2").encode()
             except OSError:
                 continue
-            if mine in arguments and ("qemu" in program or "/lom" in program):
+            if (mine in arguments or mine in log) and ("qemu" in program or "/lom" in program):
                 try:
                     os.kill(int(entry.name), signal.SIGKILL)
                 except ProcessLookupError:
