@@ -16,7 +16,7 @@ import tarfile
 
 from tests.support.lomd import PASSWORD
 
-SCHEMAS = pathlib.Path(os.environ.get("OPENLOM_REDFISH_SCHEMAS", "/work/shared/redfish"))
+SCHEMAS = pathlib.Path(os.environ.get("OPENLOM_REDFISH_SCHEMAS", pathlib.Path(__file__).parents[3] / "shared/redfish"))
 
 
 class Answer:
