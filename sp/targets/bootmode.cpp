@@ -10,6 +10,9 @@ enum class BootModeState { normal, reset_nvram };
 template <>
 struct Names<BootModeState> {
     static constexpr const char* all[] = {"normal", "reset_nvram"};
+    static constexpr const char* docs[] = {
+        "The variables stay as they are.",
+        "The next boot sets all OpenBoot variables to their defaults."};
 };
 
 /// OpenBoot commands: lines may be separated by newlines, which become ';'.

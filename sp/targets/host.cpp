@@ -7,11 +7,15 @@ enum class BootDeviceChoice { default_order, pxe, disk, cdrom, bios };
 template <>
 struct Names<BootDeviceChoice> {
     static constexpr const char* all[] = {"default", "pxe", "disk", "cdrom", "bios"};
+    static constexpr const char* docs[] = {"As boot_order says.", "From the network, by PXE.",
+                                           "From the first disk.", "From the CD drive.",
+                                           "Into the firmware's set-up."};
 };
 enum class BreakAction { break_signal };
 template <>
 struct Names<BreakAction> {
     static constexpr const char* all[] = {"break"};
+    static constexpr const char* docs[] = {"A serial break: SysRq on Linux."};
 };
 
 namespace {
