@@ -355,6 +355,8 @@ int Interpreter::act(const Command& command) {
         terminal_.write(printable(reply.fault().message) + "\n");
         return status::refused;
     }
+    if (!reply && command.verb == Verb::reset && reply.fault().kind == FaultKind::wrong_state)
+        terminal_.write("Performing hard reset on " + place->path + " failed\n"); // as ILOM says it
     if (!reply)
         return complain(name, reply.fault());
     if (reply->stream == "file")
