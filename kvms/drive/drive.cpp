@@ -4,6 +4,7 @@
 #include "base/json_fields.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -135,6 +136,7 @@ void Drive::start() {
                     paths_.known_hosts, "--control", paths_.folder + "/control.sock"};
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
+    options.capabilities = {CAP_SYS_ADMIN}; // to mount
     const auto process = spawn(options);
     if (!process)
         return set_status("failed", process.fault().message);
