@@ -147,7 +147,8 @@ void Drive::start() {
                     paths_.known_hosts,
                     "--control",
                     paths_.folder + "/control.sock",
-                    "--hold"};
+                    "--hold",
+                    paths_.folder + "/hold"};
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
     const auto process = spawn(options);

@@ -306,7 +306,7 @@ void ManagedHost::on_drive_changed() {
     if (!host_)
         return;
     const auto& status = drive_.status();
-    host_->wait_for_cd(status.holding || !drive_.wanted());
+    host_->wait_for_cd(drive_.wanted() && status.holding);
     follow_problems();
     // Taken over first: inserting may fail at once, and then calls this again.
     const std::string before = std::exchange(last_status_, status.status);
