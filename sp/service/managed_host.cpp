@@ -267,13 +267,14 @@ Result<void> ManagedHost::type_text(const std::string& text) {
 
 void ManagedHost::follow_drive() {
     soon_.reset();
+    const bool first = !std::exchange(followed_, true);
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
         return drive_.open(*settings_.server_uri,
                            {*settings_.image_username, *settings_.image_password,
                             with_newlines(*settings_.image_ssh_key)});
     // The host lets go of the image first; lom-media then fails what it may still read.
-    eject_image();
-    if (drive_.wanted())
+    eject_image(first);
+    if (drive_.wanted() || first) // one of an earlier lomd may still run
         drive_.close();
     on_drive_changed();
 }
@@ -366,8 +367,8 @@ void ManagedHost::insert_image() {
     });
 }
 
-void ManagedHost::eject_image() {
-    if (!std::exchange(inserted_, false))
+void ManagedHost::eject_image(bool also_of_earlier_lomd) {
+    if (!std::exchange(inserted_, false) && !also_of_earlier_lomd)
         return;
     // A guest that cannot read it any more is not asked to give it back.
     const bool at_once = host_->held_by_cd() || !drive_.status().operational();

@@ -175,7 +175,7 @@ class ManagedHost {
     void show_on_screen();
     void welcome_vnc(UniqueFd socket, const std::string& address);
     void insert_image();
-    void eject_image();
+    void eject_image(bool also_of_earlier_lomd);
     void log_event(const vmm::HostEvent& event);
     void log_image_status();
     bool inserted_is_another() const;
@@ -195,6 +195,7 @@ class ManagedHost {
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
     std::unique_ptr<vmm::Host> host_;
+    bool followed_ = false; ///< the settings, since this lomd began
     bool inserted_ = false; ///< the host was told to have the image in its drive
     std::string medium_problem_;
     std::string last_status_;
