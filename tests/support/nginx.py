@@ -8,11 +8,11 @@
 import base64
 import hashlib
 import os
+import socket
 import subprocess
 from pathlib import Path
 
-from sshd import free_port, wait_for
-import socket
+from tests.support.sshd import free_port, wait_for
 
 NGINX = "/usr/sbin/nginx"
 
