@@ -88,7 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
     Forms, BadUri,
     testing::Values(
         Bad{"", "no scheme"}, Bad{"/a.iso", "no scheme"}, Bad{"host:/a", "no scheme"},
-        Bad{"://h/a", "supported ones are sshfs, sftp, https and http"},
+        Bad{"://h/a", "supported ones are sshfs, sftp, https"},
         Bad{"tftp://h/a", "'tftp' is not supported; the supported ones are sshfs"},
         Bad{"file://h/a", "names no host"}, Bad{"smb://h/x.iso", "a share and a file"},
         Bad{"a'b://h/x", "is not supported"}, Bad{"sshfs://", "names no host"},
