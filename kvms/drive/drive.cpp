@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <ctime>
 #include <functional>
 #include <sstream>
 
@@ -52,10 +53,15 @@ void Drive::close() {
     uri_.clear();
     credentials_ = {};
     retry_.reset();
+    limit_timer_.reset();
+    away_since_ = 0;
     if (!process_)
         (void)adopt(); // one of an earlier lomd may still run
-    if (process_)
+    if (process_) {
+        if (control_) // what is still read is not to be waited for
+            control_->send("{\"command\":\"eject\"}\n");
         end(*process_);
+    }
     set_status("disabled", "");
 }
 
@@ -99,6 +105,7 @@ bool Drive::adopt() {
     process_ = process;
     if (uri_.empty() || text(*object, "serves") != fingerprint())
         return false;
+    adopted_ = true;
     set_status("starting", "Taking over the running image reader.");
     watch_process();
     connect_control();
@@ -111,6 +118,7 @@ void Drive::start() {
         set_status("starting", "Waiting for the previous image reader to end.");
         return;
     }
+    adopted_ = false;
     set_status("starting", "Starting the image reader.");
     (void)make_directories(paths_.folder, 0755);
     const int existing = ::open(image_file_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -130,9 +138,16 @@ void Drive::start() {
         return set_status("failed", "The credentials are too long.");
     credentials_write.reset();
     SpawnOptions options;
-    options.argv = {paths_.program,     uri_,        image_file_,
-                    "--credentials-fd", "3",         "--known-hosts",
-                    paths_.known_hosts, "--control", paths_.folder + "/control.sock"};
+    options.argv = {paths_.program,
+                    uri_,
+                    image_file_,
+                    "--credentials-fd",
+                    "3",
+                    "--known-hosts",
+                    paths_.known_hosts,
+                    "--control",
+                    paths_.folder + "/control.sock",
+                    "--hold"};
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
     const auto process = spawn(options);
@@ -175,6 +190,7 @@ void Drive::connect_control() {
     }
     connect_deadline_ = {};
     line_.clear();
+    told_.reset();
     control_ = std::make_unique<Stream>(
         loop_, std::move(*socket),
         Stream::Handlers{[this](std::string_view bytes, std::vector<UniqueFd>) {
@@ -192,6 +208,7 @@ void Drive::connect_control() {
                                      connect_control();
                              });
                          }});
+    follow_policy();
 }
 
 void Drive::on_line(const std::string& line) {
@@ -206,6 +223,12 @@ void Drive::on_line(const std::string& line) {
     status_.bytes_read = number<std::uint64_t>(*object, "bytes_read");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
+    status_.identity = text(*object, "identity");
+    status_.last_error = text(*object, "last_error");
+    status_.since = number<std::int64_t>(*object, "since");
+    status_.tries = number<std::uint64_t>(*object, "tries");
+    status_.holding = flag(*object, "holding");
+    note_outage();
     changed_();
 }
 
@@ -232,7 +255,51 @@ void Drive::set_status(const std::string& status, const std::string& detail) {
     status_ = {};
     status_.status = status;
     status_.detail = detail;
+    note_outage();
+    status_.since = away_since_;
+    status_.holding = to_be_held();
     changed_();
+}
+
+// -- outages
+
+void Drive::set_outage_policy(const OutagePolicy& policy) {
+    policy_ = policy;
+    told_.reset(); // the limit may have changed
+    follow_policy();
+}
+
+/// An outage goes on while one lom-media follows the other.
+void Drive::note_outage() {
+    if (!wanted() || status_.operational())
+        away_since_ = 0;
+    else if (away_since_ == 0)
+        away_since_ = status_.since != 0 ? status_.since : std::time(nullptr);
+    follow_policy();
+}
+
+bool Drive::to_be_held() const {
+    return policy_.wait && (policy_.limit == 0s || away_since_ == 0 ||
+                            std::time(nullptr) < away_since_ + policy_.limit.count());
+}
+
+void Drive::follow_policy() {
+    const bool hold = to_be_held();
+    limit_timer_.reset();
+    if (hold && policy_.limit > 0s && away_since_ != 0)
+        limit_timer_ =
+            loop_.after(1s * (away_since_ + policy_.limit.count() - std::time(nullptr)), [this] {
+                follow_policy();
+                if (!control_) { // lom-keep goes by its own clock
+                    status_.holding = to_be_held();
+                    changed_();
+                }
+            });
+    if (!control_ || told_ == hold)
+        return;
+    told_ = hold;
+    control_->send("{\"command\":\"" + std::string(hold ? "hold" : "report") +
+                   "\",\"limit\":" + std::to_string(policy_.limit.count()) + "}\n");
 }
 
 } // namespace lom::kvms
