@@ -3,15 +3,13 @@
 import hashlib
 import os
 import re
-import signal
 import time
 
 import pytest
 
-from tests.support import demo_host, isos
-from tests.support.console_client import NOTICES, ConsoleClient
-from tests.support.image_server import ImageServer
-from tests.support.lomd import PROMPT, Lomd, wait_until
+from tests.support import demo_host
+from tests.support.console_client import ConsoleClient
+from tests.support.lomd import PROMPT, wait_until
 
 STREAM_BYTES = 10_000_000 if os.environ.get("LOM_FULL") == "1" else 2_000_000
 LOOK_LIMIT = 0.2  # seconds, the slowest `show /SP` but for one in a hundred
@@ -23,12 +21,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300),
 @pytest.fixture(scope="module")
 def sp(tmp_path_factory):
     """A lomd whose host runs the demo Linux; each test leaves its shell at the prompt."""
-    with ImageServer(tmp_path_factory.mktemp("images") / "sshd") as server, Lomd() as lomd:
-        server.add(isos.demo())
-        demo_host.point_at_image(lomd, server)
-        demo_host.boot_cd(lomd)
-        wait_until(lambda: re.search(rb"demo:.*# ", demo_host.console_log(lomd)), demo_host.BOOT_LIMIT,
-                   "the demo Linux has booted")
+    with demo_host.booted(tmp_path_factory.mktemp("images")) as lomd:
         yield lomd
 
 

@@ -4,10 +4,9 @@ import re
 
 import pytest
 
-from tests.support import cluster_tools, demo_host, isos
+from tests.support import cluster_tools, demo_host
 from tests.support.cluster_tools import Conman
-from tests.support.image_server import ImageServer
-from tests.support.lomd import PROMPT, Lomd, wait_until
+from tests.support.lomd import PROMPT
 
 MISSING = demo_host.missing() or cluster_tools.missing()
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(bool(MISSING), reason=MISSING or "built")]
@@ -15,13 +14,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.skipif(bool(MISSING), reason=MISSING
 
 @pytest.fixture(scope="module")
 def sp(tmp_path_factory):
-    with ImageServer(tmp_path_factory.mktemp("images") / "sshd") as server, \
-            Lomd(password=cluster_tools.PASSWORD) as lomd:
-        server.add(isos.demo())
-        demo_host.point_at_image(lomd, server)
-        demo_host.boot_cd(lomd)
-        wait_until(lambda: re.search(rb"demo:.*# ", demo_host.console_log(lomd)), demo_host.BOOT_LIMIT,
-                   "the demo Linux has booted")
+    with demo_host.booted(tmp_path_factory.mktemp("images"), password=cluster_tools.PASSWORD) as lomd:
         yield lomd
 
 

@@ -5,19 +5,15 @@ import json
 import os
 import random
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
-sys.path.insert(0, str(SUPPORT))
-import nginx as nginx_module  # noqa: E402
-from lom_media import PROGRAM, Background, LomMedia  # noqa: E402
-from nginx import Nginx  # noqa: E402
-from sshd import free_port  # noqa: E402
-from tests.support.guest import STORAGE, get, must  # noqa: E402
-from tests.support.lomd import Lomd  # noqa: E402
+from tests.support import nginx as nginx_module
+from tests.support.guest import STORAGE, get, must
+from tests.support.lom_media import PROGRAM, Background, LomMedia
+from tests.support.lomd import Lomd
+from tests.support.nginx import Nginx
+from tests.support.sshd import free_port
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)

@@ -6,17 +6,14 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
-sys.path.insert(0, str(SUPPORT))
-import sshd as sshd_module  # noqa: E402
-from lom_media import PROGRAM  # noqa: E402
-from sshd import Sshd, free_port, wait_for  # noqa: E402
+from tests.support import sshd as sshd_module
+from tests.support.lom_media import PROGRAM
+from tests.support.sshd import Sshd, free_port, wait_for
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)

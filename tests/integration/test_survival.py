@@ -105,12 +105,7 @@ def test_the_guest_and_its_people_do_not_notice_lomd_killed(sp, images, log_dir)
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory):
     """A lomd whose host runs the demo Linux from the remote image, for all tests that leave it so."""
-    with ImageServer(tmp_path_factory.mktemp("images") / "sshd") as server, Lomd() as lomd:
-        server.add(isos.demo())
-        demo_host.point_at_image(lomd, server)
-        demo_host.boot_cd(lomd)
-        wait_until(lambda: re.search(rb"demo:.*# ", demo_host.console_log(lomd)), demo_host.BOOT_LIMIT,
-                   "the demo Linux has booted")
+    with demo_host.booted(tmp_path_factory.mktemp("images")) as lomd:
         yield lomd
 
 

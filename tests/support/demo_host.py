@@ -1,5 +1,6 @@
 """A lomd whose host boots the demo ISO from a real SFTP server on loopback."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -40,6 +41,17 @@ def boot_cd(sp):
     for line in ("set /HOST boot_device=cdrom", "start -script /SYS"):
         done = sp.lom(line)
         assert done.returncode == 0, done
+
+
+@contextlib.contextmanager
+def booted(folder, **lomd):
+    """A Lomd(**lomd) whose host runs the demo Linux from the remote image, its shell at the prompt."""
+    with ImageServer(folder / "sshd") as server, Lomd(**lomd) as sp:
+        server.add(isos.demo())
+        point_at_image(sp, server)
+        boot_cd(sp)
+        wait_until(lambda: re.search(rb"demo:.*# ", console_log(sp)), BOOT_LIMIT, "the demo Linux has booted")
+        yield sp
 
 
 def prop(sp, target, name):
