@@ -32,6 +32,8 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
+    static constexpr const char* docs[] = {"It waits, and goes on when the image is back.",
+                                           "It is told of a read error."};
 };
 
 enum class ScreenAccess { view, control };
