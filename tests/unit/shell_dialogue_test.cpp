@@ -339,6 +339,31 @@ TEST_F(Dialogue, ExamineChangesNothing) {
     EXPECT_TRUE(tree.log.empty());
 }
 
+TEST_F(Dialogue, HelpFitsTheScreenOfAPerson) {
+    for (int i = 10; i < 60; ++i)
+        tree.add("/SYS",
+                 testing::FakeTree::described("property" + std::to_string(i),
+                                              "What it says goes on for longer than a line of a "
+                                              "terminal has columns to show it in.",
+                                              {}, "a"),
+                 "x");
+    const std::string whole = say("help /SYS");
+    terminal.columns = 80;
+    terminal.rows = 24;
+    for (const char* line : {"help", "help targets", "help /SYS", "help /SP", "help show"}) {
+        const std::string text = say(line);
+        EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 23) << line << "\n" << text;
+        for (const std::string& row : folded(text, 0))
+            EXPECT_LE(columns(row), 80U) << line;
+    }
+    EXPECT_THAT(say("help /SYS"), HasSubstr("property10, property11"));
+    EXPECT_THAT(say("help"), HasSubstr("Commands are: cd, create, delete,"));
+    EXPECT_EQ(say("help -output verbose /SYS"), whole);
+    EXPECT_EQ(say("help -script /SYS"), whole);
+    terminal.rows = 80;
+    EXPECT_THAT(say("help /SYS"), HasSubstr("property10 : What it says goes on for longer than a"));
+}
+
 TEST_F(Dialogue, HelpComesFromTheDescriptions) {
     EXPECT_EQ(say("help /SP/diag/snapshot dataset"),
               "\n"
