@@ -319,6 +319,8 @@ TEST_F(Dialogue, UnknownVerbs) {
                               "Did you mean 'show'?\n");
     EXPECT_EQ(say("show -lev 2"), "show: Invalid option -lev\nDid you mean '-level'?\nUsage: " +
                                       std::string(spec_of(Verb::show).usage) + "\n");
+    EXPECT_EQ(say("version -o json"),
+              "version: Invalid value 'json' of option -output\nUsage: version\n");
     EXPECT_THAT(say("show -x -o tabel"), HasSubstr("\nDid you mean 'table'?\n"));
     EXPECT_THAT(say("start -scirpt /SYS"), HasSubstr("\nDid you mean '-script'?\n"));
     EXPECT_THAT(say("shwo /SP"), HasSubstr("\nDid you mean 'show'?\n")) << "two letters swapped";
