@@ -9,8 +9,7 @@ namespace lom::media {
 
 namespace {
 
-constexpr std::size_t unknown_line_touch = 512U << 10U;
-constexpr std::size_t largest_touch = 8U << 20U;
+constexpr std::size_t touch_share = 4;
 /// Below this a read of its own costs no more than to have guessed it.
 constexpr auto short_line = std::chrono::milliseconds(2);
 constexpr std::size_t blocks_to_compare = 4;
@@ -125,19 +124,21 @@ BlockRef ImageReader::block_at(std::uint64_t index) {
     return block;
 }
 
-/// Bytes worth fetching at a place where nobody has read before, if they were sure to be read: what
-/// the line carries while one read waits for it, half of that so as not to delay the next one.
+/// Blocks worth fetching at a place where nobody has read before, if they were sure to be read: a
+/// part of what the line carries while one read waits for it, lest the next read wait for them.
 std::size_t ImageReader::first_touch() const {
-    const Clock::duration latency = window_.best_latency();
-    const bool far = latency > short_line;
-    const std::size_t touch = std::min(window_.path_bytes() / 2, largest_touch);
-    return far && window_.starting() ? std::max(touch, unknown_line_touch) : touch;
+    if (window_.best_latency() <= short_line)
+        return window_.path_bytes() / 2 / block_size;
+    return window_.limit() / (window_.starting() ? touch_share / 2 : touch_share);
 }
 
 void ImageReader::read_ahead(std::uint64_t first, std::uint64_t last) {
-    const std::size_t cap = std::min(2 * window_.limit(), cache_.capacity() / 4);
-    const auto guess = readahead_.on_read({first, last + 1},
-                                          {first_touch() / block_size, cap, window_.starting()});
+    const std::size_t line = window_.limit();
+    const std::size_t cap = std::min(line + line / 2, cache_.capacity() / 4);
+    const auto guess =
+        readahead_.on_read({first, last + 1}, {first_touch(), line / 2, cap, window_.starting()});
+    if (guess.rest)
+        fetch_ahead({first, last + 1});
     fetch_ahead(guess.ahead);
     fetch_ahead(guess.before);
 }
