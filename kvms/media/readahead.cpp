@@ -9,8 +9,8 @@ namespace {
 constexpr std::uint64_t slack = 8;
 /// What is ahead of a stream is this part of what was read of it, until the line is full and beyond
 /// that. Replayed boots say so: more fetches much in vain, less waits more often.
-constexpr std::uint64_t share = 2;
-constexpr std::uint64_t share_beyond = 4;
+constexpr std::uint64_t share = 4;
+constexpr std::uint64_t share_beyond = 8;
 constexpr double memory = 1.0 / 8; ///< weight of one new place
 constexpr std::size_t before_share = 4;
 } // namespace
