@@ -25,12 +25,23 @@ enum class StorageMode { disabled, remote };
 template <>
 struct Names<StorageMode> {
     static constexpr const char* all[] = {"disabled", "remote"};
+    static constexpr const char* docs[] = {"The host's CD drive is empty.",
+                                           "The image that 'remote' names is in the drive."};
+};
+
+/// What becomes of a guest whose image cannot be read now.
+enum class OnOutage { wait, report };
+template <>
+struct Names<OnOutage> {
+    static constexpr const char* all[] = {"wait", "report"};
 };
 
 enum class ScreenAccess { view, control };
 template <>
 struct Names<ScreenAccess> {
     static constexpr const char* all[] = {"view", "control"};
+    static constexpr const char* docs[] = {"Viewers see the screen only.",
+                                           "Viewers may type and use the mouse."};
 };
 
 /// What happens to a host whose guest cannot go on.
@@ -38,12 +49,14 @@ enum class AutoRestart { none, reset };
 template <>
 struct Names<AutoRestart> {
     static constexpr const char* all[] = {"none", "reset"};
+    static constexpr const char* docs[] = {"It is left for you to look at.", "It is reset."};
 };
 
 enum class HistoryStart { end, beginning };
 template <>
 struct Names<HistoryStart> {
     static constexpr const char* all[] = {"end", "beginning"};
+    static constexpr const char* docs[] = {"The last lines.", "The first lines."};
 };
 
 /// Something that is wrong now.
@@ -72,6 +85,9 @@ struct HostSettings {
     Setting<std::string> image_username;
     Setting<std::string> image_password;
     Setting<std::string> image_ssh_key;
+    Setting<OnOutage> on_outage;
+    Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
+    Setting<std::string> image_identity;  ///< of the image in the drive
     Setting<std::string> escapechars;
     Setting<std::int64_t> line_count;
     Setting<HistoryStart> start_from;
@@ -139,6 +155,8 @@ class ManagedHost {
     }
     /// Follows the settings now; `done` when the status has settled, after 10 s at most.
     void apply_storage(std::function<void()> done);
+    /// Follows on_outage and outage_timeout.
+    void follow_outage_policy();
     /// Follows the settings soon: several may change in a row.
     void apply_storage_soon();
 
@@ -174,8 +192,10 @@ class ManagedHost {
     void show_on_screen();
     void welcome_vnc(UniqueFd socket, const std::string& address);
     void insert_image();
-    void eject_image();
+    void eject_image(bool also_of_earlier_lomd);
     void log_event(const vmm::HostEvent& event);
+    void log_image_status();
+    bool inserted_is_another() const;
 
     void tell(Part part) const {
         if (listener_)
@@ -194,9 +214,13 @@ class ManagedHost {
     SeatRequest console_seat_;
     SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;
+    bool followed_ = false; ///< the settings, since this lomd began
     bool inserted_ = false; ///< the host was told to have the image in its drive
     std::string medium_problem_;
     std::string last_status_;
+    bool image_status_told_ = false; ///< by this lomd
+    std::int64_t outage_began_ = 0;
+    std::uint64_t outage_tries_ = 0;
     std::optional<vmm::HostStatus> host_status_; ///< before the last change; absent: just opened
     Loop::Handle restart_soon_;
     std::vector<Problem> problems_;
