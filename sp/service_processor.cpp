@@ -183,8 +183,12 @@ struct ServiceProcessor::Impl {
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
-        sessions->on_end(
-            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
+        sessions->on_end([this](std::int64_t id) { host->end_session(std::to_string(id)); });
+        accounts->on_roles([this](const std::string& name, Roles roles) {
+            for (const Session& session : sessions->list())
+                if (session.account == name)
+                    host->follow_roles(std::to_string(session.id), roles);
+        });
         return {};
     }
 
