@@ -129,7 +129,7 @@ void ImageServer::source_lost(const Problem& problem) {
         return;
     }
     if (!problem.transient)
-        reader_.refuse_pending();
+        reader_.stall();
     report_.last_error = problem.detail;
     report(ready_ && problem.transient ? Status::reconnecting : problem.status, problem.detail);
     retry(problem.transient);
@@ -184,7 +184,7 @@ void ImageServer::tick() {
 
 void ImageServer::report(Status status, std::string detail) {
     if (status == Status::operational)
-        report_.since = 0;
+        report_.since = 0, report_.tries = 0;
     else if (report_.since == 0) {
         report_.since = std::time(nullptr);
         report_.tries = 0;

@@ -8,11 +8,12 @@
 import base64
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
 
-from tests.support.sshd import free_port, wait_for
+from tests.support.sshd import children, free_port, wait_for
 
 NGINX = "/usr/sbin/nginx"
 
@@ -84,6 +85,14 @@ http {{
     def stop(self):
         if self.process:
             self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def kill(self):
+        """The hard way: master and workers."""
+        if self.process:
+            for pid in [self.process.pid, *children(self.process.pid)]:
+                os.kill(pid, signal.SIGKILL)
             self.process.wait(10)
             self.process = None
 
