@@ -2,9 +2,11 @@
 // file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/stream.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/file_source.h"
 #include "kvms/media/http_source.h"
 #include "kvms/media/image_mount.h"
 #include "kvms/media/image_server.h"
+#include "kvms/media/reader_source.h"
 #include "kvms/media/sftp_source.h"
 #include "kvms/media/transfer.h"
 #include "kvms/media/uri.h"
@@ -12,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 
 #include <fcntl.h>
@@ -24,6 +27,8 @@ namespace {
 
 using namespace lom::media;
 
+constexpr std::size_t smb_readers = 4;
+
 enum ExitStatus { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 
 struct Options {
@@ -33,6 +38,7 @@ struct Options {
     std::string control;
     std::string tls_ca;
     std::string tls_pin;
+    std::string allowed_folder;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
@@ -44,7 +50,7 @@ struct Options {
 
 void declare(CLI::App& app, Options& options) {
     app.add_option("uri", options.uri,
-                   "sshfs://[USER@]HOST[:PORT]:/PATH or https://HOST[:PORT]/PATH")
+                   "sshfs://[USER@]HOST[:PORT]:/PATH, or with https, http, nfs, smb, file")
         ->required();
     app.add_option("file", options.file, "an existing plain file to mount over");
     app.add_option("--credentials-fd", options.credentials_fd,
@@ -55,6 +61,8 @@ void declare(CLI::App& app, Options& options) {
                    "PEM file of the authorities that https servers are checked by");
     app.add_option("--tls-pin", options.tls_pin,
                    "sha256//BASE64 of the https server's public key, checked instead");
+    app.add_option("--allowed-folder", options.allowed_folder,
+                   "where the images of file: lie; without it there are none");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--control", options.control,
@@ -85,20 +93,41 @@ int complain(const lom::Fault& fault, ExitStatus status) {
 struct Settings {
     SftpSettings sftp;
     HttpSettings http;
+    ReaderSettings nfs;
+    ReaderSettings smb;
+    FileSettings file;
+    const ImageUri& uri() const { return sftp.uri; }
+    void accept_any_size() {
+        sftp.least_size = http.least_size = nfs.least_size = smb.least_size = file.least_size = 0;
+    }
 };
+
+/// The readers lie where we lie.
+std::string beside_us(const std::string& program) {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/exe", error).replace_filename(program);
+}
 
 OpenSource opener(lom::Loop& loop, Settings& settings) {
     return [&](SourceListener& listener) {
-        return settings.sftp.uri.is_web() ? open_http(loop, settings.http, listener)
-                                          : open_sftp(loop, settings.sftp, listener);
+        const std::string& scheme = settings.uri().scheme;
+        if (settings.uri().is_web())
+            return open_http(loop, settings.http, listener);
+        if (scheme == "nfs")
+            return open_reader(loop, settings.nfs, listener);
+        if (scheme == "smb")
+            return open_reader(loop, settings.smb, listener);
+        if (scheme == "file")
+            return open_file(loop, settings.file, listener);
+        return open_sftp(loop, settings.sftp, listener);
     };
 }
 
 int transfer(const Options& options, Settings& settings) {
-    if (options.store && settings.sftp.uri.is_web())
+    if (options.store && settings.uri().scheme != "sshfs")
         return complain({lom::FaultKind::usage, "A file can be stored by sftp only."}, exit_usage);
     lom::Loop loop;
-    settings.sftp.least_size = settings.http.least_size = 0;
+    settings.accept_any_size();
     const auto done =
         options.fetch ? fetch_file(loop, opener(loop, settings), STDOUT_FILENO, options.max_bytes)
                       : store_file(
@@ -119,7 +148,10 @@ int serve(const Options& options) {
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
     Settings settings{{*uri, std::move(*credentials), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin}};
+                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin},
+                      {*uri, settings.sftp.credentials, beside_us("lom-nfs")},
+                      {*uri, settings.sftp.credentials, beside_us("lom-smb"), smb_readers},
+                      {*uri, options.allowed_folder}};
     if (options.transfers()) {
         const int status = transfer(options, settings);
         settings.sftp.credentials.wipe();
@@ -158,6 +190,7 @@ int serve(const Options& options) {
 int main(int argc, char** argv) {
     guard_memory();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); // nobody asks how a reader ended
     umask(077);
     Options options;
     CLI::App app("Serves one remote image as a read-only file until SIGTERM.", "lom-media");
