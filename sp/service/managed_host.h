@@ -32,6 +32,8 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
+    static constexpr const char* docs[] = {"It is held, and goes on when the source is back.",
+                                           "It gets an I/O error."};
 };
 
 enum class ScreenAccess { view, control };
