@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lom::kvms {
 
@@ -33,6 +34,13 @@ struct ImageCredentials {
     std::string ssh_key; ///< private key text
 };
 
+/// What lom-media is told besides.
+struct DriveSettings {
+    std::string tls_ca;               ///< PEM text; empty: the machine's authorities
+    std::string tls_pin;              ///< "sha256//BASE64"; empty: none
+    std::vector<std::string> options; ///< of lom-media: the policy
+};
+
 struct DrivePaths {
     std::string program;     ///< lom-media
     std::string folder;      ///< R/hosts/<name>/media0: image file, control socket
@@ -46,9 +54,10 @@ class Drive {
     Drive(Loop& loop, DrivePaths paths, std::function<void()> changed);
     ~Drive(); ///< leaves lom-media running
 
-    /// Serves `uri` from now on. A lom-media that already serves it (same credentials, started by
+    /// Serves `uri` from now on. A lom-media that already serves it (all the same, started by
     /// an earlier lomd) is adopted, any other one is ended first.
-    void open(const std::string& uri, const ImageCredentials& credentials);
+    void open(const std::string& uri, const ImageCredentials& credentials,
+              const DriveSettings& settings);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
@@ -62,6 +71,8 @@ class Drive {
     bool adopt();
     void end(const ProcessId& process);
     void watch_process();
+    std::string authorities_file() const;
+    std::vector<std::string> arguments() const;
     void connect_control();
     void on_line(const std::string& line);
     void set_status(const std::string& status, const std::string& detail);
@@ -73,6 +84,7 @@ class Drive {
     std::string image_file_;
     std::string uri_;
     ImageCredentials credentials_;
+    DriveSettings settings_;
     DriveStatus status_;
     std::optional<ProcessId> process_;
     Loop::Handle exit_watch_;

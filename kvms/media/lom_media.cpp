@@ -1,5 +1,6 @@
 // lom-media: serves one remote image as a file, in the foreground, until SIGTERM; or copies one
 // file from there to stdout (--fetch) or from stdin to there (--store).
+#include "base/files.h"
 #include "base/stream.h"
 #include "kvms/media/credentials.h"
 #include "kvms/media/http_source.h"
@@ -33,6 +34,9 @@ struct Options {
     std::string control;
     std::string tls_ca;
     std::string tls_pin;
+    bool allow_loopback = false;
+    std::vector<std::string> allowed_addresses;
+    std::vector<std::string> allowed_schemes;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
@@ -54,6 +58,12 @@ void declare(CLI::App& app, Options& options) {
                    "PEM file of the authorities that https servers are checked by");
     app.add_option("--tls-pin", options.tls_pin,
                    "sha256//BASE64 of the https server's public key, checked instead");
+    app.add_flag("--allow-loopback", options.allow_loopback,
+                 "the image may lie on this machine itself");
+    app.add_option("--allowed-address", options.allowed_addresses,
+                   "network or address that the image may come from; may be given again");
+    app.add_option("--allowed-scheme", options.allowed_schemes,
+                   "scheme that the URI may have; may be given again");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--control", options.control,
@@ -83,8 +93,24 @@ struct Settings {
     HttpSettings http;
 };
 
+/// What the policy does not allow: lost before it began.
+class RefusedSource final : public Source {
+  public:
+    RefusedSource(lom::Loop& loop, const std::string& why, SourceListener& listener)
+        : lost_(loop.after(std::chrono::milliseconds(0), [why, &listener] {
+              listener.source_lost({Status::not_allowed, why, false});
+          })) {}
+    void read(std::uint32_t, std::uint64_t, std::uint32_t) override {}
+    void flush() override {}
+
+  private:
+    lom::Loop::Handle lost_;
+};
+
 OpenSource opener(lom::Loop& loop, Settings& settings) {
-    return [&](SourceListener& listener) {
+    return [&](SourceListener& listener) -> std::unique_ptr<Source> {
+        if (const auto fine = settings.sftp.policy.check(settings.sftp.uri); !fine)
+            return std::make_unique<RefusedSource>(loop, fine.fault().message, listener);
         return settings.sftp.uri.is_web() ? open_http(loop, settings.http, listener)
                                           : open_sftp(loop, settings.sftp, listener);
     };
@@ -106,16 +132,38 @@ int transfer(const Options& options, Settings& settings) {
     return done ? exit_done : complain(done.fault(), exit_failed);
 }
 
+lom::Result<ImagePolicy> policy_of(const Options& options) {
+    ImagePolicy policy{options.allow_loopback, options.allowed_schemes, {}};
+    for (const std::string& text : options.allowed_addresses) {
+        const auto network = parse_network(text);
+        if (!network)
+            return network.fault();
+        policy.networks.push_back(*network);
+    }
+    return policy;
+}
+
+lom::Result<std::string> authorities_of(const Options& options) {
+    return options.tls_ca.empty() ? std::string() : lom::read_file(options.tls_ca);
+}
+
 int serve(const Options& options) {
     auto uri = parse_image_uri(options.uri);
     if (!uri)
         return complain(uri.fault(), exit_usage);
+    auto policy = policy_of(options);
+    if (!policy)
+        return complain(policy.fault(), exit_usage);
+    auto authorities = authorities_of(options);
+    if (!authorities)
+        return complain(authorities.fault(), exit_usage);
     auto credentials = options.credentials_fd < 0 ? lom::Result<Credentials>(Credentials())
                                                   : read_credentials(options.credentials_fd);
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
-    Settings settings{{*uri, std::move(*credentials), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin}};
+    Settings settings{{*uri, std::move(*credentials), std::move(*policy), options.known_hosts, {}},
+                      {*uri, settings.sftp.credentials, settings.sftp.policy,
+                       std::move(*authorities), options.tls_pin}};
     if (options.transfers()) {
         const int status = transfer(options, settings);
         settings.sftp.credentials.wipe();
