@@ -156,8 +156,9 @@ class Builder {
                                   escaped(launch_.cd_image)});
             medium = ",drive=cd-1";
         }
-        // rerror=stop: QEMU holds the guest while the image's source is away.
-        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop" + medium +
+        // rerror=enospc: with that error from lom-media QEMU holds the guest while the image's
+        // source is away; with any other (ejected, not to be waited for) the guest sees an error.
+        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=enospc" + medium +
                             boot_index({"rcdrom", "cdrom"})});
     }
 

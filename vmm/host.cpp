@@ -2,8 +2,10 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "base/stream.h"
 #include "vmm/command_line.h"
 #include "vmm/host_files.h"
+#include "vmm/io_hold.h"
 #include "vmm/qemu_process.h"
 #include "vmm/runtime_record.h"
 #include "vmm/virtual_cd.h"
@@ -29,8 +31,6 @@ constexpr auto straggler_limit = 500ms; // from a fork that a killed lomd made t
 constexpr auto straggler_pause = 10ms;
 constexpr auto reset_burst = 1s; // SeaBIOS resets up to three times for one reset of the guest
 constexpr auto heartbeat = 10s;
-constexpr auto disk_retry = 10s;
-constexpr auto trouble_is_over = 30s; // without an I/O error; the next one is an event again
 
 Fault wrong_state(std::string message) { return {FaultKind::wrong_state, std::move(message)}; }
 
@@ -87,7 +87,10 @@ struct Host::Impl {
           observer(std::move(observer_in)), files{environment.dir, environment.run_dir},
           cd(loop, {.changed = [this] { on_medium_changed(); },
                     .trouble = [this](const std::string& text) { event(Severity::major, text); },
-                    .proceed = [this] { proceed(); }}) {}
+                    .proceed = [this] { io.proceed(); }}),
+          io(loop, {.held = [this](const std::string& text) { on_held(text); },
+                    .event = [this](Severity severity,
+                                    const std::string& text) { event(severity, text); }}) {}
 
     // -- opening
 
@@ -383,9 +386,9 @@ struct Host::Impl {
         const auto gone = std::move(qemu); // it calls us
         const Next then = std::exchange(next, Next::nothing);
         const bool at_start = std::exchange(coming_up, false);
-        held = Held::no;
+        io.forget();
         cd.detach();
-        for (Loop::Handle* timer : {&heartbeat_timer, &shutdown_timer, &reset_timer, &disk_timer})
+        for (Loop::Handle* timer : {&heartbeat_timer, &shutdown_timer, &reset_timer})
             timer->reset();
         observer.serial("");
         if (failure)
@@ -450,6 +453,8 @@ struct Host::Impl {
             check();
         else if (name == "DEVICE_TRAY_MOVED" && data.id == VirtualCd::device)
             cd.on_tray_moved(data.tray_open);
+        else if (name == "BLOCK_IO_ERROR" && data.action == "report")
+            io.reported(data.node);
     }
 
     /// QEMU's own word on how the host is; also in case that an event was missed.
@@ -471,17 +476,16 @@ struct Host::Impl {
         else if (state == "shutdown")
             on_adopted_shutdown();
         else if (state == "io-error")
-            on_io_error();
-        else if (status != HostStatus::stopped || held != Held::no) {
-            held = Held::no;
+            io.examine(*qemu);
+        else if (status != HostStatus::stopped || io.held()) {
+            io.over(false);
             set_status(HostStatus::stopped, why_stopped(state));
             event(Severity::critical, detail);
         }
     }
 
     void on_running(const std::string& text) {
-        if (std::exchange(held, Held::no) != Held::no)
-            io_timer = loop.after(trouble_is_over, [this] { io_trouble.clear(); });
+        io.over(true);
         if (status == HostStatus::powered_on || status == HostStatus::powering_off) {
             if (!text.empty() && text != detail)
                 set_status(status, text);
@@ -533,47 +537,15 @@ struct Host::Impl {
 
     // -- I/O errors
 
-    void on_io_error() {
-        qemu->execute("query-block", "", [this](const Result<QmpFields>& blocks) {
-            if (!blocks || next != Next::nothing)
-                return;
-            const auto drives = drives_of(blocks->json);
-            const auto failed = std::find_if(drives.begin(), drives.end(), [](const QmpDrive& d) {
-                return d.io_status == "failed" || d.io_status == "nospace";
-            });
-            hold(failed == drives.end() ? QmpDrive{} : *failed);
-        });
-    }
-
-    void hold(const QmpDrive& drive) {
-        held = drive.id == VirtualCd::device ? Held::by_cd : Held::by_disk;
-        std::string text = "The host waits for the source of its CD image and goes on by itself.";
-        if (held == Held::by_disk) {
-            const std::string name = drive.id.empty() ? "a disk" : drive.id;
-            text = drive.io_status == "nospace"
-                       ? "The host waits: the file system that holds " + name +
-                             " is full. Make room, and it goes on by itself."
-                       : "The host waits: " + name +
-                             " cannot be read or written. It is tried "
-                             "again every ten seconds.";
-            disk_timer = loop.after(disk_retry, [this] { proceed(); });
-        }
-        io_timer.reset();
-        if (std::exchange(io_trouble, text) != text)
-            event(Severity::major, text);
-        set_status(HostStatus::stopped, text);
-    }
-
-    /// QEMU tries again what failed.
-    void proceed() {
-        if (qemu && held != Held::no)
-            qemu->execute("cont", "", [](const Result<QmpFields>&) {});
+    void on_held(const std::string& text) {
+        if (next == Next::nothing)
+            set_status(HostStatus::stopped, text);
     }
 
     void continue_after_io_error() {
         cd.reopen([this](const Result<void>& opened) {
-            if (opened && held == Held::by_cd)
-                proceed();
+            if (opened && io.held_by_cd())
+                io.proceed();
         });
     }
 
@@ -590,8 +562,8 @@ struct Host::Impl {
         if (next == Next::off)
             return done(wrong_state("Target shutdown in progress"));
         // Nobody is there who could shut down.
-        const bool nobody_to_ask = status == HostStatus::openboot_running ||
-                                   (status == HostStatus::stopped && held == Held::no);
+        const bool nobody_to_ask =
+            status == HostStatus::openboot_running || (status == HostStatus::stopped && !io.held());
         if (force || nobody_to_ask)
             return cut_power("The host is powered off.", std::move(done));
         if (status == HostStatus::powering_off)
@@ -692,8 +664,8 @@ struct Host::Impl {
 
     void insert_cd(const std::string& file, Done done) {
         cd.want(file, [this, done = std::move(done)](const Result<void>& result) {
-            if (result && held == Held::by_cd)
-                proceed();
+            if (result && io.held_by_cd())
+                io.proceed();
             done(result);
         });
     }
@@ -817,14 +789,11 @@ struct Host::Impl {
 
     VirtualCd cd;
     std::string recorded_medium;
-    enum class Held { no, by_cd, by_disk };
-    Held held = Held::no;   ///< QEMU holds the guest on an I/O error
-    std::string io_trouble; ///< told of in the event log, and maybe not over yet
+    IoHold io;
     std::unique_ptr<DiskMaker> disk_maker;
 
     std::chrono::steady_clock::time_point straggler_deadline;
-    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, io_timer,
-        disk_timer, after_save;
+    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save;
 };
 
 Host::Host(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -845,9 +814,7 @@ void Host::redefine(const HostDefinition& definition, Done done) {
 PowerState Host::power_state() const { return impl_->power_state(); }
 HostStatus Host::status() const { return impl_->status; }
 std::string Host::status_detail() const { return impl_->detail; }
-bool Host::crashed() const {
-    return impl_->status == HostStatus::stopped && impl_->held == Impl::Held::no;
-}
+bool Host::crashed() const { return impl_->status == HostStatus::stopped && !impl_->io.held(); }
 void Host::start(Done done) { impl_->start(std::move(done)); }
 void Host::stop(bool force, Done done) { impl_->stop(force, std::move(done)); }
 void Host::reset(bool /*force*/, Done done) { impl_->reset(std::move(done)); }
@@ -858,9 +825,11 @@ void Host::send_break(Done done) {
 void Host::insert_cd(const std::string& file, Done done) {
     impl_->insert_cd(file, std::move(done));
 }
-void Host::eject_cd(Done done) { impl_->cd.want("", std::move(done)); }
+void Host::eject_cd(Done done, bool at_once) { impl_->cd.want("", std::move(done), at_once); }
 bool Host::cd_inserted() const { return impl_->cd.inserted(); }
 void Host::continue_after_io_error() { impl_->continue_after_io_error(); }
+void Host::wait_for_cd(bool wait) { impl_->io.wait_for_cd(wait); }
+bool Host::held_by_cd() const { return impl_->io.held_by_cd(); }
 BootControl& Host::boot() { return *impl_->boot; }
 bool Host::at_ok_prompt() const { return impl_->boot->at_prompt(); }
 void Host::prompt_input(std::string_view bytes) { impl_->boot->input(bytes); }

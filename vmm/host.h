@@ -95,13 +95,16 @@ class Host {
 
     /// The image file in the virtual CD drive, kept over power cycles; empty file name: no medium.
     /// done when the guest can see (or no longer see) it. eject asks a guest that has locked its
-    /// tray, waits 5 s, then opens it by force.
+    /// tray, waits 5 s, then opens it by force; `at_once` does not ask.
     void insert_cd(const std::string& file, Done done);
-    void eject_cd(Done done);
+    void eject_cd(Done done, bool at_once = false);
     bool cd_inserted() const; ///< false also when the guest itself ejected it
     /// The image's source is back: opens the file anew and continues a guest that QEMU holds on an
     /// I/O error of the CD.
     void continue_after_io_error();
+    /// Whether a guest whose CD cannot be read now is held until it can, or gets an I/O error.
+    void wait_for_cd(bool wait);
+    bool held_by_cd() const;
 
     BootControl& boot(); ///< NVRAM, bootmode, boot_device; see boot_control.h
     bool at_ok_prompt() const;

@@ -21,6 +21,8 @@ QmpFields fields_of(const json::object* object) {
     return {.reason = text(*object, "reason"),
             .id = text(*object, "id"),
             .status = text(*object, "status"),
+            .action = text(*object, "action"),
+            .node = text(*object, "node-name"),
             .tray_open = flag(*object, "tray-open"),
             .json = {}};
 }

@@ -17,6 +17,8 @@ struct QmpFields {
     std::string reason; ///< SHUTDOWN, RESET
     std::string id;     ///< DEVICE_TRAY_MOVED
     std::string status; ///< query-status
+    std::string action; ///< BLOCK_IO_ERROR: "stop", "report"
+    std::string node;   ///< BLOCK_IO_ERROR
     bool tray_open = false;
     std::string json; ///< all of an answer, as text
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 namespace lom::vmm {
@@ -11,7 +12,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto guest_patience = 5s; // for a guest that has locked its tray
-const std::string node_prefix = "cd-";
 
 std::string on_device(const std::string& more = "") {
     return std::string(R"({"id":")") + VirtualCd::device + "\"" + more + "}";
@@ -28,15 +28,18 @@ std::string node_option(const std::string& node) { return "\"node-name\":" + jso
 
 VirtualCd::VirtualCd(Loop& loop, Handlers handlers) : loop_(loop), handlers_(std::move(handlers)) {}
 
-void VirtualCd::want(const std::string& file, Done done) {
+void VirtualCd::want(const std::string& file, Done done, bool at_once) {
     reopen_ = !file.empty() && file == present_;
     refused_ = false;
+    at_once_ = at_once;
     wanted_ = file;
     if (done)
         waiting_.push_back(std::move(done));
     handlers_.changed();
     if (qemu_ == nullptr)
         return settle({});
+    if (at_once && asking_)
+        return take_out();
     work();
 }
 
@@ -87,9 +90,9 @@ void VirtualCd::look(const std::function<void()>& then) {
                                return;
                            nodes_ = nodes_of(nodes ? nodes->json : "", node_prefix);
                            for (const std::string& node : nodes_)
-                               last_node_ =
-                                   std::max(last_node_, static_cast<unsigned>(std::atoi(
-                                                            node.c_str() + node_prefix.size())));
+                               last_node_ = std::max(last_node_,
+                                                     static_cast<unsigned>(std::atoi(
+                                                         node.c_str() + std::strlen(node_prefix))));
                            then();
                        });
     });
@@ -179,7 +182,7 @@ void VirtualCd::open_anew() {
 }
 
 void VirtualCd::ask_guest_to_eject() {
-    if (tray_open_)
+    if (tray_open_ || at_once_)
         return take_out();
     asking_ = true;
     patience_ = loop_.after(guest_patience, [this] { take_out(); });
@@ -237,7 +240,7 @@ void VirtualCd::run(std::shared_ptr<const Steps> steps, std::size_t next, const 
 }
 
 std::string VirtualCd::new_node() {
-    nodes_.push_back(node_prefix + std::to_string(++last_node_));
+    nodes_.push_back(std::string(node_prefix) + std::to_string(++last_node_));
     return nodes_.back();
 }
 

@@ -24,13 +24,15 @@ class VirtualCd {
     };
 
     static constexpr const char* device = "cd0";
+    static constexpr const char* node_prefix = "cd-"; ///< of its media in QEMU
 
     VirtualCd(Loop& loop, Handlers handlers);
 
     /// The file that the drive is to hold from now on, over power cycles; empty: none. `done` when
     /// the guest can see it, or at once while the host is off. A file that is there already is
     /// opened anew, unseen by the guest: it may have been mounted anew.
-    void want(const std::string& file, Done done);
+    /// `at_once`: what is in the drive is taken out without asking the guest.
+    void want(const std::string& file, Done done, bool at_once = false);
     const std::string& wanted() const { return wanted_; }
     /// False also when the guest itself has opened the tray.
     bool inserted() const { return !present_.empty() && !tray_open_; }
@@ -76,6 +78,7 @@ class VirtualCd {
     bool busy_ = false;
     bool reopen_ = false;  ///< wanted
     bool refused_ = false; ///< QEMU could not open the wanted file; until it is wanted again
+    bool at_once_ = false; ///< the guest is not asked
     bool asking_ = false;  ///< the guest has locked the tray and is asked to open it
     Loop::Handle patience_;
     std::vector<Done> waiting_;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <ctime>
 #include <functional>
 #include <sstream>
 
@@ -28,7 +29,9 @@ constexpr std::uint16_t ssh_port = 22;
 constexpr auto connect_pause = 50ms;
 constexpr auto connect_limit = 10s;
 constexpr auto kill_after = 5s;
-constexpr auto restart_after = 2s; // when lom-media itself died
+constexpr auto restart_after = 2s;      // when lom-media itself died
+constexpr auto straggler_limit = 500ms; // from being started to listening
+constexpr auto straggler_pause = 10ms;
 
 } // namespace
 
@@ -43,10 +46,10 @@ void Drive::open(const std::string& uri, const ImageCredentials& credentials,
     uri_ = uri;
     credentials_ = credentials;
     settings_ = settings;
-    if (!process_ && adopt())
-        return;
     if (process_)
         end(*process_);
+    else if (!ending_)
+        return take_over();
     start();
 }
 
@@ -54,10 +57,14 @@ void Drive::close() {
     uri_.clear();
     credentials_ = {};
     retry_.reset();
-    if (!process_)
-        (void)adopt(); // one of an earlier lomd may still run
+    limit_timer_.reset();
+    away_since_ = 0;
+    if (process_ && control_) // what is still read is not to be waited for
+        control_->send("{\"command\":\"eject\"}\n");
     if (process_)
         end(*process_);
+    else if (!ending_)
+        take_over();
     set_status("disabled", "");
 }
 
@@ -87,26 +94,63 @@ std::string Drive::fingerprint() const {
     return std::to_string(std::hash<std::string>{}(all));
 }
 
-bool Drive::adopt() {
-    const auto record = read_file(paths_.record);
-    if (!record)
-        return false;
+Drive::Record Drive::load_record() const {
+    const auto file = read_file(paths_.record);
     boost::system::error_code error;
-    const json::value value = json::parse(*record, error);
+    const json::value value = file ? json::parse(*file, error) : json::value();
     const json::object* object = error ? nullptr : value.if_object();
     if (object == nullptr)
-        return false;
-    const ProcessId process{number<pid_t>(*object, "pid"),
-                            number<std::uint64_t>(*object, "start_time")};
-    if (!is_alive(process))
-        return false;
-    process_ = process;
-    if (uri_.empty() || text(*object, "serves") != fingerprint())
-        return false;
+        return {};
+    return {{number<pid_t>(*object, "pid"), number<std::uint64_t>(*object, "start_time")},
+            text(*object, "serves"),
+            true};
+}
+
+void Drive::save_record(const ProcessId& process) const {
+    (void)write_file_durably(paths_.record,
+                             json::serialize(json::object{{"pid", process.pid},
+                                                          {"start_time", process.start_time},
+                                                          {"serves", fingerprint()}}),
+                             0600);
+}
+
+/// Whoever listens at the control socket is the drive's lom-media, recorded or not. The last lomd
+/// may have been killed between starting it and noting its number.
+void Drive::take_over() {
+    const Record record = load_record();
+    const auto running = is_alive(record.process) ? std::optional(record.process)
+                                                  : listener_at(paths_.folder + "/control.sock");
+    if (running)
+        return take_over(*running, record.serves);
+    const bool maybe_on_its_way = record.found && record.process.pid == 0;
+    const auto now = std::chrono::steady_clock::now();
+    if (maybe_on_its_way && straggler_deadline_ == std::chrono::steady_clock::time_point())
+        straggler_deadline_ = now + straggler_limit;
+    if (maybe_on_its_way && now < straggler_deadline_) {
+        if (wanted())
+            set_status("starting", "Looking for a running image reader.");
+        retry_ = loop_.after(straggler_pause, [this] { take_over(); });
+        return;
+    }
+    retry_.reset();
+    if (wanted())
+        start();
+}
+
+void Drive::take_over(const ProcessId& running, const std::string& serves) {
+    retry_.reset();
+    if (!wanted() || serves != fingerprint()) {
+        end(running);
+        if (wanted())
+            start();
+        return;
+    }
+    process_ = running;
+    adopted_ = true;
+    save_record(running);
     set_status("starting", "Taking over the running image reader.");
     watch_process();
     connect_control();
-    return true;
 }
 
 void Drive::start() {
@@ -115,6 +159,7 @@ void Drive::start() {
         set_status("starting", "Waiting for the previous image reader to end.");
         return;
     }
+    adopted_ = false;
     set_status("starting", "Starting the image reader.");
     (void)make_directories(paths_.folder, 0755);
     const int existing = ::open(image_file_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -142,15 +187,12 @@ void Drive::start() {
     options.argv = arguments();
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
+    save_record({}); // before: so that our successor looks for it in any case
     const auto process = spawn(options);
     if (!process)
         return set_status("failed", process.fault().message);
     process_ = *process;
-    (void)write_file_durably(paths_.record,
-                             json::serialize(json::object{{"pid", process->pid},
-                                                          {"start_time", process->start_time},
-                                                          {"serves", fingerprint()}}),
-                             0600);
+    save_record(*process);
     watch_process();
     connect_control();
 }
@@ -158,9 +200,17 @@ void Drive::start() {
 std::string Drive::authorities_file() const { return paths_.folder + "/tls_ca.pem"; }
 
 std::vector<std::string> Drive::arguments() const {
-    std::vector<std::string> argv{paths_.program,     uri_,        image_file_,
-                                  "--credentials-fd", "3",         "--known-hosts",
-                                  paths_.known_hosts, "--control", paths_.folder + "/control.sock"};
+    std::vector<std::string> argv{paths_.program,
+                                  uri_,
+                                  image_file_,
+                                  "--credentials-fd",
+                                  "3",
+                                  "--known-hosts",
+                                  paths_.known_hosts,
+                                  "--control",
+                                  paths_.folder + "/control.sock",
+                                  "--hold",
+                                  paths_.folder + "/hold"};
     if (!settings_.tls_ca.empty())
         argv.insert(argv.end(), {"--tls-ca", authorities_file()});
     if (!settings_.tls_pin.empty())
@@ -196,6 +246,7 @@ void Drive::connect_control() {
     }
     connect_deadline_ = {};
     line_.clear();
+    told_.reset();
     control_ = std::make_unique<Stream>(
         loop_, std::move(*socket),
         Stream::Handlers{[this](std::string_view bytes, std::vector<UniqueFd>) {
@@ -213,6 +264,7 @@ void Drive::connect_control() {
                                      connect_control();
                              });
                          }});
+    follow_policy();
 }
 
 void Drive::on_line(const std::string& line) {
@@ -227,6 +279,12 @@ void Drive::on_line(const std::string& line) {
     status_.bytes_read = number<std::uint64_t>(*object, "bytes_read");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
+    status_.identity = text(*object, "identity");
+    status_.last_error = text(*object, "last_error");
+    status_.since = number<std::int64_t>(*object, "since");
+    status_.tries = number<std::uint64_t>(*object, "tries");
+    status_.holding = flag(*object, "holding");
+    note_outage();
     changed_();
 }
 
@@ -253,7 +311,51 @@ void Drive::set_status(const std::string& status, const std::string& detail) {
     status_ = {};
     status_.status = status;
     status_.detail = detail;
+    note_outage();
+    status_.since = away_since_;
+    status_.holding = to_be_held();
     changed_();
+}
+
+// -- outages
+
+void Drive::set_outage_policy(const OutagePolicy& policy) {
+    policy_ = policy;
+    told_.reset(); // the limit may have changed
+    follow_policy();
+}
+
+/// An outage goes on while one lom-media follows the other.
+void Drive::note_outage() {
+    if (!wanted() || status_.operational())
+        away_since_ = 0;
+    else if (away_since_ == 0)
+        away_since_ = status_.since != 0 ? status_.since : std::time(nullptr);
+    follow_policy();
+}
+
+bool Drive::to_be_held() const {
+    return policy_.wait && (policy_.limit == 0s || away_since_ == 0 ||
+                            std::time(nullptr) < away_since_ + policy_.limit.count());
+}
+
+void Drive::follow_policy() {
+    const bool hold = to_be_held();
+    limit_timer_.reset();
+    if (hold && policy_.limit > 0s && away_since_ != 0)
+        limit_timer_ =
+            loop_.after(1s * (away_since_ + policy_.limit.count() - std::time(nullptr)), [this] {
+                follow_policy();
+                if (!control_) { // lom-keep goes by its own clock
+                    status_.holding = to_be_held();
+                    changed_();
+                }
+            });
+    if (!control_ || told_ == hold)
+        return;
+    told_ = hold;
+    control_->send("{\"command\":\"" + std::string(hold ? "hold" : "report") +
+                   "\",\"limit\":" + std::to_string(policy_.limit.count()) + "}\n");
 }
 
 } // namespace lom::kvms

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "base/stream.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,11 @@ struct DriveStatus {
     std::uint64_t bytes_read = 0;    ///< from the server
     std::string volume_id;
     std::string host_key_fingerprint;
+    std::string identity;    ///< of the image: another image has another one
+    std::string last_error;  ///< of the source, also when that is over
+    std::int64_t since = 0;  ///< when the source went away, seconds since 1970; 0: it is there
+    std::uint64_t tries = 0; ///< to reach it since then
+    bool holding = true;     ///< a read that cannot be served now holds the guest
     bool operational() const { return status == "operational"; }
     /// Still on its way to the first answer.
     bool pending() const { return status == "starting" || status == "connecting"; }
@@ -39,6 +45,12 @@ struct DriveSettings {
     std::string tls_ca;               ///< PEM text; empty: the machine's authorities
     std::string tls_pin;              ///< "sha256//BASE64"; empty: none
     std::vector<std::string> options; ///< of lom-media: the policy
+};
+
+/// What becomes of a guest that reads while the source is away.
+struct OutagePolicy {
+    bool wait = true;              ///< it is held; else it gets an I/O error
+    std::chrono::seconds limit{0}; ///< but not longer than that; 0: for ever
 };
 
 struct DrivePaths {
@@ -60,15 +72,27 @@ class Drive {
               const DriveSettings& settings);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
+    /// From now on. status().holding follows.
+    void set_outage_policy(const OutagePolicy& policy);
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
     Result<void> forget_host_key(std::string host, std::uint16_t port);
     bool wanted() const { return !uri_.empty(); }
     const DriveStatus& status() const { return status_; }
+    /// Its lom-media was started by an earlier lomd.
+    bool adopted() const { return adopted_; }
     const std::string& image_file() const { return image_file_; }
 
   private:
+    struct Record {
+        ProcessId process; ///< pid 0: was to be started
+        std::string serves;
+        bool found = false;
+    };
+    Record load_record() const;
+    void save_record(const ProcessId& process) const;
     void start();
-    bool adopt();
+    void take_over();
+    void take_over(const ProcessId& running, const std::string& serves);
     void end(const ProcessId& process);
     void watch_process();
     std::string authorities_file() const;
@@ -76,6 +100,9 @@ class Drive {
     void connect_control();
     void on_line(const std::string& line);
     void set_status(const std::string& status, const std::string& detail);
+    void note_outage();
+    bool to_be_held() const;
+    void follow_policy();
     std::string fingerprint() const;
 
     Loop& loop_;
@@ -86,10 +113,16 @@ class Drive {
     ImageCredentials credentials_;
     DriveSettings settings_;
     DriveStatus status_;
+    OutagePolicy policy_;
+    std::int64_t away_since_ = 0; ///< as status_.since, over the life of several lom-media
+    std::optional<bool> told_;    ///< lom-media: to hold readers
+    Loop::Handle limit_timer_;
     std::optional<ProcessId> process_;
+    bool adopted_ = false;
     Loop::Handle exit_watch_;
     Loop::Handle retry_;
     Loop::Handle connect_timer_;
+    std::chrono::steady_clock::time_point straggler_deadline_;
     std::chrono::steady_clock::time_point connect_deadline_; ///< zero: no attempt is under way
     std::unique_ptr<Stream> control_;
     std::string line_;

@@ -1,5 +1,7 @@
 #include "kvms/media/control_socket.h"
 
+#include "base/json_fields.h"
+
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -27,6 +29,11 @@ std::string to_json(const Report& report) {
     object["host_key_fingerprint"] = report.host_key_fingerprint;
     object["bytes_read"] = report.bytes_read;
     object["ejected"] = report.ejected;
+    object["holding"] = report.holding;
+    object["identity"] = report.identity;
+    object["last_error"] = report.last_error;
+    object["since"] = report.since;
+    object["tries"] = report.tries;
     return json::serialize(object) + "\n";
 }
 
@@ -73,13 +80,14 @@ void ControlSocket::obey(const std::string& line) {
     const json::value value = json::parse(line, error);
     if (error || !value.is_object())
         return;
-    const json::value* command = value.get_object().if_contains("command");
-    if (command == nullptr || !command->is_string())
-        return;
-    if (command->get_string() == "eject")
+    const std::string command = fields::text(value.get_object(), "command");
+    const std::chrono::seconds limit(fields::number<std::uint32_t>(value.get_object(), "limit"));
+    if (command == "eject")
         handlers_.eject();
-    else if (command->get_string() == "stop")
+    else if (command == "stop")
         handlers_.stop();
+    else if (command == "hold" || command == "report")
+        handlers_.hold(command == "hold", limit);
 }
 
 } // namespace lom::media

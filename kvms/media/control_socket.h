@@ -1,6 +1,8 @@
 // The unix socket on which lomd follows one lom-media and finds it again after a restart: every
 // client gets the report as a JSON line when it connects and whenever it changes, and may send
-// {"command":"eject"} or {"command":"stop"}. Anything else is ignored. Loop thread only.
+// {"command":"eject"}, {"command":"stop"}, or what is to become of reads while the source is away:
+// {"command":"hold","limit":SECONDS} or {"command":"report"}. Anything else is ignored. Loop thread
+// only.
 #pragma once
 
 #include "base/loop.h"
@@ -8,6 +10,7 @@
 #include "base/stream.h"
 #include "kvms/media/status.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -26,6 +29,11 @@ struct Report {
     std::string host_key_fingerprint;
     std::uint64_t bytes_read = 0;
     bool ejected = false;
+    bool holding = false;    ///< a read that cannot be served holds the guest
+    std::string identity;    ///< of the image: another image has another one
+    std::string last_error;  ///< of the source, also when that is over
+    std::int64_t since = 0;  ///< when the source went away, seconds since 1970; 0: it is there
+    std::uint64_t tries = 0; ///< to reach it since then
     bool operator==(const Report&) const = default;
 };
 
@@ -37,6 +45,7 @@ class ControlSocket {
     struct Handlers {
         std::function<void()> eject;
         std::function<void()> stop;
+        std::function<void(bool hold, std::chrono::seconds limit)> hold;
     };
 
     /// `listener` comes from listen_unix().

@@ -4,6 +4,7 @@
 #include "base/files.h"
 
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 
 #include <array>
 #include <cerrno>
@@ -98,8 +99,9 @@ Result<std::string> prepare_mount_point(const std::string& file) {
 }
 
 struct ImageMount::Impl {
-    Impl(Loop& loop_in, std::string file_in, Handlers handlers_in)
-        : loop(loop_in), file(std::move(file_in)), handlers(std::move(handlers_in)) {}
+    Impl(Loop& loop_in, std::string file_in, Handlers handlers_in, Keeper* keeper_in)
+        : loop(loop_in), file(std::move(file_in)), handlers(std::move(handlers_in)),
+          keeper(keeper_in) {}
 
     static Impl& of(fuse_req_t request) { return *static_cast<Impl*>(fuse_req_userdata(request)); }
 
@@ -124,7 +126,23 @@ struct ImageMount::Impl {
                         fuse_file_info*) {
         Impl& self = of(request);
         self.reads_came = true;
+        if (self.keeper != nullptr && !self.keeper->began(request, self.number_of_request())) {
+            fuse_reply_err(request, EAGAIN); // more than any QEMU has
+            return;
+        }
         self.handlers.read(request, static_cast<std::uint64_t>(offset), size);
+    }
+
+    /// As the kernel counts; libfuse tells it to nobody.
+    std::uint64_t number_of_request() const {
+        fuse_in_header header{};
+        std::memcpy(&header, buffer.mem, sizeof(header));
+        return header.unique;
+    }
+
+    void ended(fuse_req_t request) const {
+        if (keeper != nullptr)
+            keeper->ended(request);
     }
 
     void on_readable() {
@@ -149,6 +167,7 @@ struct ImageMount::Impl {
     Loop& loop;
     std::string file;
     Handlers handlers;
+    Keeper* keeper;
     ImageFacts facts;
     fuse_session* session = nullptr;
     fuse_buf buffer{};
@@ -156,8 +175,8 @@ struct ImageMount::Impl {
     Loop::Handle readable;
 };
 
-ImageMount::ImageMount(Loop& loop, std::string file, Handlers handlers)
-    : impl_(std::make_unique<Impl>(loop, std::move(file), std::move(handlers))) {}
+ImageMount::ImageMount(Loop& loop, std::string file, Handlers handlers, Keeper* keeper)
+    : impl_(std::make_unique<Impl>(loop, std::move(file), std::move(handlers), keeper)) {}
 
 ImageMount::~ImageMount() { unmount(); }
 
@@ -189,6 +208,8 @@ Result<void> ImageMount::mount(const ImageFacts& facts) {
     }
     const int fd = fuse_session_fd(impl_->session);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (impl_->keeper != nullptr)
+        impl_->keeper->inherit(fd);
     impl_->readable = impl_->loop.watch(fd, Loop::Wait::readable, [this] { impl_->on_readable(); });
     return {};
 }
@@ -207,10 +228,19 @@ void ImageMount::unmount() {
 void ImageMount::answer(ImageReader::Token token, std::span<const iovec> parts) {
     auto* request = static_cast<fuse_req_t>(token);
     fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
+    impl_->ended(request); // not before: we may be killed in between
 }
 
 void ImageMount::refuse(ImageReader::Token token) {
-    fuse_reply_err(static_cast<fuse_req_t>(token), EIO);
+    auto* request = static_cast<fuse_req_t>(token);
+    fuse_reply_err(request, refusal_);
+    impl_->ended(request);
+}
+
+void ImageMount::fail(ImageReader::Token token) {
+    auto* request = static_cast<fuse_req_t>(token);
+    fuse_reply_err(request, EIO);
+    impl_->ended(request);
 }
 
 } // namespace lom::media

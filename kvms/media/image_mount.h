@@ -6,7 +6,9 @@
 #include "base/loop.h"
 #include "base/result.h"
 #include "kvms/media/image_reader.h"
+#include "kvms/media/keeper.h"
 
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,7 +27,8 @@ class ImageMount final : public ImageReader::Answerer {
         std::function<void()> unmounted;  ///< by somebody else
     };
 
-    ImageMount(Loop& loop, std::string file, Handlers handlers);
+    /// `keeper`, if any, outlives this.
+    ImageMount(Loop& loop, std::string file, Handlers handlers, Keeper* keeper = nullptr);
     ~ImageMount() override;
 
     Result<void> mount(const ImageFacts& facts);
@@ -35,10 +38,15 @@ class ImageMount final : public ImageReader::Answerer {
 
     void answer(ImageReader::Token token, std::span<const iovec> parts) override;
     void refuse(ImageReader::Token token) override;
+    void fail(ImageReader::Token token) override;
+
+    /// What refuse() answers from now on: the errno that makes QEMU hold its guest, or EIO.
+    void hold_readers(bool hold) { refusal_ = hold ? hold_errno : EIO; }
 
   private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
+    int refusal_ = EIO;
 };
 
 } // namespace lom::media

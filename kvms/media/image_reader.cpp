@@ -35,7 +35,11 @@ std::string_view ImageReader::head() const {
 // Reads
 
 void ImageReader::read(Token token, std::uint64_t offset, std::size_t size, TimePoint now) {
-    if (!known_ || ejected_ || state_ == State::changed) {
+    if (ejected_) {
+        answerer_.fail(token);
+        return;
+    }
+    if (!known_ || state_ == State::changed) {
         answerer_.refuse(token);
         return;
     }
@@ -126,7 +130,7 @@ void ImageReader::refuse_readers(std::uint64_t index) {
         return;
     for (const std::uint64_t key : wanted->second.readers) {
         if (const auto read = reads_.find(key); read != reads_.end()) {
-            answerer_.refuse(read->second.token);
+            answerer_.fail(read->second.token);
             reads_.erase(read);
         }
     }
@@ -163,7 +167,10 @@ void ImageReader::forget_unsent_wants() {
 
 void ImageReader::eject() {
     ejected_ = true;
-    refuse_pending();
+    for (const auto& [key, read] : reads_)
+        answerer_.fail(read.token);
+    reads_.clear();
+    forget_unsent_wants();
 }
 
 // The source

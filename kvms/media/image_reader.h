@@ -49,7 +49,8 @@ class ImageReader {
       public:
         virtual ~Answerer() = default;
         virtual void answer(Token token, std::span<const iovec> parts) = 0;
-        virtual void refuse(Token token) = 0; ///< EIO
+        virtual void refuse(Token token) = 0;             ///< the source is away: perhaps later
+        virtual void fail(Token token) { refuse(token); } ///< it will never come
     };
 
     ImageReader(std::size_t cache_bytes, Answerer& answerer);
@@ -61,7 +62,7 @@ class ImageReader {
     void expire(TimePoint now);
     std::optional<TimePoint> next_deadline() const;
     void refuse_pending();
-    /// Refuses pending and all further reads (the image is being ejected).
+    /// Fails pending and all further reads (the image is being ejected).
     void eject();
 
     void open(const ImageFacts& facts);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <iostream>
 
 namespace lom::media {
@@ -14,10 +15,21 @@ constexpr auto longest_retry_when_served = std::chrono::milliseconds(2000);
 /// What another try will hardly mend; refused logins may lock an account.
 constexpr auto retry_of_permanent = std::chrono::milliseconds(30000);
 
+/// Tells one image from another as far as its size, its time and its first block do.
+std::string identity_of(const ImageFacts& facts, std::string_view head) {
+    std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a
+    for (const char byte : head)
+        hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
+    return std::to_string(facts.size) + "-" + std::to_string(facts.modified) + "-" +
+           std::to_string(hash);
+}
+
 } // namespace
 
-ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source)
+ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source,
+                         std::unique_ptr<Keeper> keeper)
     : loop_(loop), settings_(std::move(settings)), make_source_(std::move(make_source)),
+      keeper_(std::move(keeper)),
       mount_(loop, settings_.file,
              {[this](ImageReader::Token token, std::uint64_t offset, std::size_t size) {
                   reader_.read(token, offset, size, Clock::now());
@@ -27,14 +39,19 @@ ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source)
                   std::cerr << "lom-media: " << settings_.file
                             << " was unmounted by somebody else.\n";
                   stop(1);
-              }}),
+              }},
+             keeper_.get()),
       reader_(settings_.cache_bytes, mount_), retry_delay_(first_retry) {
     report_.uri = settings_.uri;
+    report_.holding = keeper_ != nullptr;
+    mount_.hold_readers(report_.holding);
 }
 
 void ImageServer::listen(UniqueFd control) {
     control_.emplace(loop_, std::move(control),
-                     ControlSocket::Handlers{[this] { eject(); }, [this] { stop(0); }});
+                     ControlSocket::Handlers{
+                         [this] { eject(); }, [this] { stop(0); },
+                         [this](bool held, std::chrono::seconds limit) { hold(held, limit); }});
 }
 
 int ImageServer::run() {
@@ -48,7 +65,10 @@ int ImageServer::run() {
     return exit_status_;
 }
 
-void ImageServer::connect() { source_ = make_source_(*this); }
+void ImageServer::connect() {
+    ++report_.tries;
+    source_ = make_source_(*this);
+}
 
 void ImageServer::retry(bool transient) {
     if (!transient) {
@@ -110,6 +130,7 @@ void ImageServer::source_lost(const Problem& problem) {
     }
     if (!problem.transient)
         reader_.refuse_pending();
+    report_.last_error = problem.detail;
     report(ready_ && problem.transient ? Status::reconnecting : problem.status, problem.detail);
     retry(problem.transient);
 }
@@ -147,6 +168,7 @@ void ImageServer::became_operational() {
     if (!ready_) {
         ready_ = true;
         report_.volume_id = volume_id(reader_.head());
+        report_.identity = identity_of(reader_.facts(), reader_.head());
         std::cout << "ready" << std::endl;
     }
     report(Status::operational, "The image can be read.");
@@ -161,6 +183,12 @@ void ImageServer::tick() {
 }
 
 void ImageServer::report(Status status, std::string detail) {
+    if (status == Status::operational)
+        report_.since = 0;
+    else if (report_.since == 0) {
+        report_.since = std::time(nullptr);
+        report_.tries = 0;
+    }
     report_.status = status;
     report_.detail = std::move(detail);
     report_.bytes_read = reader_.bytes_received();
@@ -174,8 +202,17 @@ void ImageServer::publish() {
     control_->publish(report_);
 }
 
+void ImageServer::hold(bool hold, std::chrono::seconds limit) {
+    mount_.hold_readers(hold);
+    if (keeper_)
+        keeper_->follow_policy(hold, limit);
+    report_.holding = hold;
+    publish();
+}
+
 void ImageServer::eject() {
     reader_.eject();
+    hold(false, std::chrono::seconds(0));
     report_.ejected = true;
     publish();
 }
@@ -183,7 +220,7 @@ void ImageServer::eject() {
 void ImageServer::stop(int exit_status) {
     exit_status_ = exit_status;
     retry_.reset();
-    reader_.eject();
+    reader_.refuse_pending();
     mount_.unmount();
     loop_.stop();
 }

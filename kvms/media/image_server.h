@@ -26,7 +26,9 @@ class ImageServer final : private SourceListener {
         bool warn_of_unremembered_key = false;
     };
 
-    ImageServer(Loop& loop, Settings settings, MakeSource make_source);
+    /// `keeper` (may be absent) goes on when this process dies.
+    ImageServer(Loop& loop, Settings settings, MakeSource make_source,
+                std::unique_ptr<Keeper> keeper);
 
     /// With a control socket, failures at the start are reported and tried again; without one they
     /// end run().
@@ -51,12 +53,14 @@ class ImageServer final : private SourceListener {
     void tick();
     void report(Status status, std::string detail);
     void publish();
+    void hold(bool hold, std::chrono::seconds limit);
     void eject();
     void stop(int exit_status);
 
     Loop& loop_;
     Settings settings_;
     MakeSource make_source_;
+    std::unique_ptr<Keeper> keeper_;
     ImageMount mount_;
     ImageReader reader_;
     std::unique_ptr<Source> source_;

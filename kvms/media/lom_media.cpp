@@ -40,6 +40,7 @@ struct Options {
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
+    std::string hold;
     bool fetch = false;
     bool store = false;
     bool transfers() const { return fetch || store; }
@@ -68,6 +69,9 @@ void declare(CLI::App& app, Options& options) {
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
+    app.add_option("--hold", options.hold,
+                   "answer reads of a source that is away so that QEMU (rerror=enospc) holds its "
+                   "guest, also when this process dies; the file says for how long");
     auto* fetch = app.add_flag("--fetch", options.fetch, "write the file to stdout and end");
     app.add_flag("--store", options.store, "write stdin to the file there and end")
         ->excludes(fetch);
@@ -174,8 +178,15 @@ int serve(const Options& options) {
         return complain(file.fault(), exit_failed);
 
     lom::Loop loop;
+    std::unique_ptr<Keeper> keeper;
+    if (!options.hold.empty()) {
+        auto started = Keeper::start(options.hold);
+        if (!started)
+            return complain(started.fault(), exit_failed);
+        keeper = std::move(*started);
+    }
     ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
-                       opener(loop, settings));
+                       opener(loop, settings), std::move(keeper));
     if (!options.control.empty()) {
         auto listener = lom::listen_unix(options.control, 0600);
         if (!listener)

@@ -79,6 +79,9 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       image_tls_pin(store, prefix + "storage/tls_pin", ""),
       image_set_by(store, prefix + "storage/set_by", ""),
       image_roles(store, prefix + "storage/set_by_roles", ""),
+      on_outage(store, prefix + "storage/on_outage", OnOutage::wait),
+      outage_timeout(store, prefix + "storage/outage_timeout", 0),
+      image_identity(store, prefix + "storage/identity", ""),
       escapechars(store, prefix + "console/escapechars", "#."),
       line_count(store, prefix + "console/line_count", 0),
       start_from(store, prefix + "console/start_from", HistoryStart::end),
@@ -157,6 +160,7 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
     apply_keyboard();
     screen_.open();
     follow_vnc();
+    follow_outage_policy();
     on_host_changed();
     follow_drive();
     return {};
@@ -269,6 +273,7 @@ Result<void> ManagedHost::type_text(const std::string& text) {
 
 void ManagedHost::follow_drive() {
     soon_.reset();
+    const bool first = !std::exchange(followed_, true);
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
         return drive_.open(*settings_.server_uri,
                            {*settings_.image_username, *settings_.image_password,
@@ -276,8 +281,8 @@ void ManagedHost::follow_drive() {
                            {with_newlines(*settings_.image_tls_ca), *settings_.image_tls_pin,
                             policy_.options(roles_of_image())});
     // The host lets go of the image first; lom-media then fails what it may still read.
-    eject_image();
-    if (drive_.wanted())
+    eject_image(first);
+    if (drive_.wanted() || first) // one of an earlier lomd may still run
         drive_.close();
     on_drive_changed();
 }
@@ -299,6 +304,11 @@ Result<void> ManagedHost::set_image(const std::string& uri, const std::string& a
         if (!stored)
             return stored.fault();
     return {};
+}
+
+void ManagedHost::follow_outage_policy() {
+    drive_.set_outage_policy(
+        {*settings_.on_outage == OnOutage::wait, std::chrono::seconds(*settings_.outage_timeout)});
 }
 
 void ManagedHost::apply_storage_soon() {
@@ -324,29 +334,58 @@ void ManagedHost::on_drive_changed() {
     if (!host_)
         return;
     const auto& status = drive_.status();
+    host_->wait_for_cd(drive_.wanted() && status.holding);
     follow_problems();
     // Taken over first: inserting may fail at once, and then calls this again.
     const std::string before = std::exchange(last_status_, status.status);
     if (status.status != before) {
-        if (status.operational() && inserted_)
+        if (status.operational() && inserted_ && !inserted_is_another())
             host_->continue_after_io_error(); // reads wait no longer
-        if (status.operational() && !inserted_)
+        else if (status.operational())
             insert_image();
         if (!status.pending() && !(before.empty() && status.status == "disabled"))
-            events_.append("Media", "State", status.operational() ? "info" : "minor",
-                           "Remote image " + *settings_.server_uri + ": " + status.status + "." +
-                               (status.detail.empty() ? "" : " " + status.detail));
+            log_image_status();
     }
+    outage_began_ = status.since;
+    outage_tries_ = status.tries;
     if (status.pending() || (status.operational() && !inserted_ && medium_problem_.empty()))
         return;
     for (const auto& waiter : std::exchange(waiters_, {}))
         waiter->done();
 }
 
+void ManagedHost::log_image_status() {
+    const auto& status = drive_.status();
+    const bool known = !std::exchange(image_status_told_, true) && drive_.adopted();
+    if (status.operational() && known)
+        return; // an earlier lomd said so
+    std::string text = "Remote image " + *settings_.server_uri + ": " + status.status + ".";
+    if (!status.detail.empty())
+        text += " " + status.detail;
+    if (status.operational() && outage_began_ != 0 && inserted_)
+        text += " It was away for " + std::to_string(std::time(nullptr) - outage_began_) + " s (" +
+                std::to_string(outage_tries_) + (outage_tries_ == 1 ? " try)." : " tries).");
+    events_.append("Media", "State", status.operational() ? "info" : "minor", text);
+}
+
+bool ManagedHost::inserted_is_another() const {
+    const std::string& known = *settings_.image_identity;
+    const std::string& now = drive_.status().identity;
+    return !known.empty() && !now.empty() && known != now;
+}
+
+/// Another image than the one that the guest knows comes as another disc: it sees the tray move.
 void ManagedHost::insert_image() {
+    if (inserted_is_another()) {
+        inserted_ = false;
+        (void)settings_.image_identity.set("");
+        return host_->eject_cd([this](const Result<void>&) { insert_image(); }, true);
+    }
     medium_problem_.clear();
     host_->insert_cd(drive_.image_file(), [this](const Result<void>& done) {
         inserted_ = static_cast<bool>(done);
+        if (done)
+            (void)settings_.image_identity.set(drive_.status().identity);
         tell(Part::drive);
         medium_problem_ = done ? "" : done.fault().message;
         if (!done)
@@ -355,13 +394,17 @@ void ManagedHost::insert_image() {
     });
 }
 
-void ManagedHost::eject_image() {
-    if (!std::exchange(inserted_, false))
+void ManagedHost::eject_image(bool also_of_earlier_lomd) {
+    if (!std::exchange(inserted_, false) && !also_of_earlier_lomd)
         return;
-    host_->eject_cd([this](const Result<void>& done) {
-        if (!done)
-            events_.append("Media", "Fault", "minor", done.fault().message);
-    });
+    // A guest that cannot read it any more is not asked to give it back.
+    const bool at_once = host_->held_by_cd() || !drive_.status().operational();
+    host_->eject_cd(
+        [this](const Result<void>& done) {
+            if (!done)
+                events_.append("Media", "Fault", "minor", done.fault().message);
+        },
+        at_once);
 }
 
 std::string ManagedHost::storage_status() const {

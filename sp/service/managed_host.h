@@ -26,6 +26,13 @@ struct Names<StorageMode> {
     static constexpr const char* all[] = {"disabled", "remote"};
 };
 
+/// What becomes of a guest whose image cannot be read now.
+enum class OnOutage { wait, report };
+template <>
+struct Names<OnOutage> {
+    static constexpr const char* all[] = {"wait", "report"};
+};
+
 enum class ScreenAccess { view, control };
 template <>
 struct Names<ScreenAccess> {
@@ -75,6 +82,9 @@ struct HostSettings {
     Setting<std::string> image_tls_pin;
     Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
     Setting<std::string> image_roles;  ///< ... its roles then
+    Setting<OnOutage> on_outage;
+    Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
+    Setting<std::string> image_identity;  ///< of the image in the drive
     Setting<std::string> escapechars;
     Setting<std::int64_t> line_count;
     Setting<HistoryStart> start_from;
@@ -135,6 +145,8 @@ class ManagedHost {
     Result<void> set_image(const std::string& uri, const std::string& account, Roles roles);
     /// Follows the settings now; `done` when the status has settled, after 10 s at most.
     void apply_storage(std::function<void()> done);
+    /// Follows on_outage and outage_timeout.
+    void follow_outage_policy();
     /// Follows the settings soon: several may change in a row.
     void apply_storage_soon();
 
@@ -171,8 +183,10 @@ class ManagedHost {
     void show_on_screen();
     void welcome_vnc(UniqueFd socket, const std::string& address);
     void insert_image();
-    void eject_image();
+    void eject_image(bool also_of_earlier_lomd);
     void log_event(const vmm::HostEvent& event);
+    void log_image_status();
+    bool inserted_is_another() const;
 
     void tell(Part part) const {
         if (listener_)
@@ -190,9 +204,13 @@ class ManagedHost {
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
     std::unique_ptr<vmm::Host> host_;
+    bool followed_ = false; ///< the settings, since this lomd began
     bool inserted_ = false; ///< the host was told to have the image in its drive
     std::string medium_problem_;
     std::string last_status_;
+    bool image_status_told_ = false; ///< by this lomd
+    std::int64_t outage_began_ = 0;
+    std::uint64_t outage_tries_ = 0;
     std::optional<vmm::HostStatus> host_status_; ///< before the last change; absent: just opened
     Loop::Handle restart_soon_;
     std::vector<Problem> problems_;

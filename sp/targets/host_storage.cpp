@@ -1,5 +1,6 @@
 // /SP/services/kvms/host_storage_device: the remote image as the host's USB CD-ROM.
 #include "kvms/media/uri.h"
+#include "sp/targets/clock_text.h"
 #include "sp/targets/targets.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@ namespace lom {
 
 namespace {
 
+constexpr std::int64_t longest_outage = 7 * 86400;
 constexpr std::size_t longest_authorities = 48U << 10U;
 
 Result<void> check_authorities(const std::string& pem) {
@@ -127,6 +129,12 @@ Target::Ptr remote_target(const TargetContext& context) {
     return target;
 }
 
+Result<void> check_outage_timeout(std::int64_t seconds) {
+    if (seconds < 0 || seconds > longest_outage)
+        return Fault{FaultKind::invalid_value, "Give 0 to 604800 seconds."};
+    return {};
+}
+
 std::string size_text(std::uint64_t bytes) {
     if (bytes == 0)
         return "";
@@ -150,12 +158,39 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                      return done(set.fault());
                  apply(context, caller, done);
              }});
+    const auto follow = [&host] { host.follow_outage_policy(); };
+    target->persistent<OnOutage>(
+        host.settings().on_outage,
+        {.name = "on_outage",
+         .doc = "What becomes of a guest that reads while the image's source is away for more than "
+                "20 seconds. wait: it is held, and goes on when the source is back. report: it "
+                "gets an I/O error.",
+         .write = Role::admin | Role::console,
+         .changed = follow});
+    target->persistent<std::int64_t>(
+        host.settings().outage_timeout,
+        {.name = "outage_timeout",
+         .doc = "Longest time in seconds that 'wait' holds a guest in one outage; then it gets an "
+                "I/O error. 0: for ever.",
+         .write = Role::admin | Role::console,
+         .check = check_outage_timeout,
+         .changed = follow});
+    target->shows<std::string>("last_error", "What the image's source failed with last.",
+                               [&host] { return host.image().last_error; });
     target->shows<std::string>("size", "Size of the image.",
                                [&host] { return size_text(host.image().size); });
     target->shows<std::string>("status", "operational, or why not.",
                                [&host] { return host.storage_status(); });
     target->shows<std::string>("status_detail", "The status in a sentence.",
                                [&host] { return host.storage_detail(); });
+    target->shows<std::string>("unavailable_since", "Since when the image's source is away.",
+                               [&host] {
+                                   const std::int64_t since = host.image().since;
+                                   return since == 0 ? std::string() : clock_text(since);
+                               });
+    target->shows<std::int64_t>("unavailable_tries",
+                                "Attempts to reach the image's source since then.",
+                                [&host] { return static_cast<std::int64_t>(host.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&host] { return host.image().volume_id; });
     target->child(remote_target(context));

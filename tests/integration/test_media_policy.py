@@ -75,14 +75,24 @@ def test_only_an_administrator_names_the_own_machine(sp, server):
     assert "own machine" in get(sp, STORAGE, "status_detail")
 
 
+def names_of_the_own_machine():
+    """As a name server may answer, too: not to be told from the name alone."""
+    for name in ("ip6-loopback", socket.gethostname()):
+        try:
+            found = {info[4][0] for info in socket.getaddrinfo(name, 80)}
+        except OSError:
+            continue
+        if found and all(address == "::1" or address.startswith("127.") for address in found):
+            yield name
+
+
 def test_a_name_of_the_own_machine_helps_nobody(sp):
-    """Debian's /etc/hosts knows ip6-loopback, which stands for what a name server may answer."""
-    try:
-        socket.getaddrinfo("ip6-loopback", 80)
-    except OSError:
-        pytest.skip("/etc/hosts has no ip6-loopback")
-    assert carla(sp, f"set {REMOTE} server_URI=http://ip6-loopback/x.iso")[0] == 0
-    assert get(sp, STORAGE, "status") == "not allowed"
+    names = list(names_of_the_own_machine())
+    if not names:
+        pytest.skip("no name but localhost leads to loopback")
+    for name in names:
+        assert carla(sp, f"set {REMOTE} server_URI=http://{name}/x.iso")[0] == 0
+        assert get(sp, STORAGE, "status") == "not allowed"
 
 
 def test_schemes_and_addresses(sp, server):

@@ -123,7 +123,7 @@ TEST(CommandLine, of_the_smallest_host) {
                     "-device",
                     "usb-bot,id=bot0,bus=usb.0",
                     "-device",
-                    "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=stop"}));
+                    "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=enospc"}));
 }
 
 TEST(CommandLine, machine_processors_memory_acceleration) {
@@ -233,7 +233,7 @@ TEST(CommandLine, the_medium_is_in_the_drive_from_the_start) {
     EXPECT_EQ("driver=raw,node-name=cd-1,read-only=on,file.driver=file,file.read-only=on,"
               "file.locking=off,file.filename=/r,,x/a.iso",
               value(arguments, "-blockdev", "cd-1"));
-    EXPECT_NE(std::string::npos, values(arguments, "-device").find("rerror=stop,drive=cd-1"));
+    EXPECT_NE(std::string::npos, values(arguments, "-device").find("rerror=enospc,drive=cd-1"));
 }
 
 } // namespace
