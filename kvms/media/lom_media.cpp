@@ -3,9 +3,11 @@
 #include "base/files.h"
 #include "base/stream.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/file_source.h"
 #include "kvms/media/http_source.h"
 #include "kvms/media/image_mount.h"
 #include "kvms/media/image_server.h"
+#include "kvms/media/reader_source.h"
 #include "kvms/media/sftp_source.h"
 #include "kvms/media/transfer.h"
 #include "kvms/media/uri.h"
@@ -13,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 
 #include <fcntl.h>
@@ -25,6 +28,8 @@ namespace {
 
 using namespace lom::media;
 
+constexpr std::size_t smb_readers = 4;
+
 enum ExitStatus { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 
 struct Options {
@@ -34,6 +39,7 @@ struct Options {
     std::string control;
     std::string tls_ca;
     std::string tls_pin;
+    std::string allowed_folder;
     bool allow_loopback = false;
     std::vector<std::string> allowed_addresses;
     std::vector<std::string> allowed_schemes;
@@ -48,7 +54,7 @@ struct Options {
 
 void declare(CLI::App& app, Options& options) {
     app.add_option("uri", options.uri,
-                   "sshfs://[USER@]HOST[:PORT]:/PATH or https://HOST[:PORT]/PATH")
+                   "sshfs://[USER@]HOST[:PORT]:/PATH, or with https, http, nfs, smb, file")
         ->required();
     app.add_option("file", options.file, "an existing plain file to mount over");
     app.add_option("--credentials-fd", options.credentials_fd,
@@ -59,6 +65,8 @@ void declare(CLI::App& app, Options& options) {
                    "PEM file of the authorities that https servers are checked by");
     app.add_option("--tls-pin", options.tls_pin,
                    "sha256//BASE64 of the https server's public key, checked instead");
+    app.add_option("--allowed-folder", options.allowed_folder,
+                   "where the images of file: lie; without it there are none");
     app.add_flag("--allow-loopback", options.allow_loopback,
                  "the image may lie on this machine itself");
     app.add_option("--allowed-address", options.allowed_addresses,
@@ -95,6 +103,14 @@ int complain(const lom::Fault& fault, ExitStatus status) {
 struct Settings {
     SftpSettings sftp;
     HttpSettings http;
+    ReaderSettings nfs;
+    ReaderSettings smb;
+    FileSettings file;
+    const ImageUri& uri() const { return sftp.uri; }
+    const ImagePolicy& policy() const { return sftp.policy; }
+    void accept_any_size() {
+        sftp.least_size = http.least_size = nfs.least_size = smb.least_size = file.least_size = 0;
+    }
 };
 
 /// What the policy does not allow: lost before it began.
@@ -111,20 +127,34 @@ class RefusedSource final : public Source {
     lom::Loop::Handle lost_;
 };
 
+/// The readers lie where we lie.
+std::string beside_us(const std::string& program) {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/exe", error).replace_filename(program);
+}
+
 OpenSource opener(lom::Loop& loop, Settings& settings) {
     return [&](SourceListener& listener) -> std::unique_ptr<Source> {
-        if (const auto fine = settings.sftp.policy.check(settings.sftp.uri); !fine)
+        if (const auto fine = settings.policy().check(settings.uri()); !fine)
             return std::make_unique<RefusedSource>(loop, fine.fault().message, listener);
-        return settings.sftp.uri.is_web() ? open_http(loop, settings.http, listener)
-                                          : open_sftp(loop, settings.sftp, listener);
+        const std::string& scheme = settings.uri().scheme;
+        if (settings.uri().is_web())
+            return open_http(loop, settings.http, listener);
+        if (scheme == "nfs")
+            return open_reader(loop, settings.nfs, listener);
+        if (scheme == "smb")
+            return open_reader(loop, settings.smb, listener);
+        if (scheme == "file")
+            return open_file(loop, settings.file, listener);
+        return open_sftp(loop, settings.sftp, listener);
     };
 }
 
 int transfer(const Options& options, Settings& settings) {
-    if (options.store && settings.sftp.uri.is_web())
+    if (options.store && settings.uri().scheme != "sshfs")
         return complain({lom::FaultKind::usage, "A file can be stored by sftp only."}, exit_usage);
     lom::Loop loop;
-    settings.sftp.least_size = settings.http.least_size = 0;
+    settings.accept_any_size();
     const auto done =
         options.fetch ? fetch_file(loop, opener(loop, settings), STDOUT_FILENO, options.max_bytes)
                       : store_file(
@@ -166,8 +196,12 @@ int serve(const Options& options) {
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
     Settings settings{{*uri, std::move(*credentials), std::move(*policy), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, settings.sftp.policy,
-                       std::move(*authorities), options.tls_pin}};
+                      {*uri, settings.sftp.credentials, settings.policy(), std::move(*authorities),
+                       options.tls_pin},
+                      {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-nfs")},
+                      {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-smb"),
+                       smb_readers},
+                      {*uri, options.allowed_folder}};
     if (options.transfers()) {
         const int status = transfer(options, settings);
         settings.sftp.credentials.wipe();
@@ -206,6 +240,7 @@ int serve(const Options& options) {
 int main(int argc, char** argv) {
     guard_memory();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); // nobody asks how a reader ended
     umask(077);
     Options options;
     CLI::App app("Serves one remote image as a read-only file until SIGTERM.", "lom-media");

@@ -29,6 +29,8 @@ std::vector<std::string> ImagePolicySettings::options(Roles roles) const {
         options.emplace_back("--allow-loopback");
     for (const std::string& network : *allowed_addresses)
         options.push_back("--allowed-address=" + network);
+    if (!allowed_folder->empty())
+        options.push_back("--allowed-folder=" + *allowed_folder);
     for (const std::string& scheme : *allowed_schemes)
         options.push_back("--allowed-scheme=" + scheme);
     return options;

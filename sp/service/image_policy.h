@@ -15,15 +15,18 @@ enum class LoopbackImages { admin, nobody };
 template <>
 struct Names<LoopbackImages> {
     static constexpr const char* all[] = {"admin", "nobody"};
+    static constexpr const char* docs[] = {"Accounts with the role a.", "Nobody."};
 };
 
 struct ImagePolicySettings {
     explicit ImagePolicySettings(Settings& store)
         : allowed_addresses(store, "image_policy/allowed_addresses", {}),
+          allowed_folder(store, "image_policy/allowed_folder", ""),
           allowed_schemes(store, "image_policy/allowed_schemes", {}),
           loopback(store, "image_policy/loopback", LoopbackImages::admin) {}
 
     Setting<std::vector<std::string>> allowed_addresses; ///< empty: any
+    Setting<std::string> allowed_folder;               ///< of images by file:; empty: none
     Setting<std::vector<std::string>> allowed_schemes;   ///< empty: any
     Setting<LoopbackImages> loopback;
 

@@ -24,6 +24,8 @@ enum class StorageMode { disabled, remote };
 template <>
 struct Names<StorageMode> {
     static constexpr const char* all[] = {"disabled", "remote"};
+    static constexpr const char* docs[] = {"The host's CD drive is empty.",
+                                           "The image that 'remote' names is in the drive."};
 };
 
 /// What becomes of a guest whose image cannot be read now.
@@ -37,6 +39,8 @@ enum class ScreenAccess { view, control };
 template <>
 struct Names<ScreenAccess> {
     static constexpr const char* all[] = {"view", "control"};
+    static constexpr const char* docs[] = {"Viewers see the screen only.",
+                                           "Viewers may type and use the mouse."};
 };
 
 /// What happens to a host whose guest cannot go on.
@@ -44,12 +48,14 @@ enum class AutoRestart { none, reset };
 template <>
 struct Names<AutoRestart> {
     static constexpr const char* all[] = {"none", "reset"};
+    static constexpr const char* docs[] = {"It is left for you to look at.", "It is reset."};
 };
 
 enum class HistoryStart { end, beginning };
 template <>
 struct Names<HistoryStart> {
     static constexpr const char* all[] = {"end", "beginning"};
+    static constexpr const char* docs[] = {"The last lines.", "The first lines."};
 };
 
 /// Something that is wrong now.

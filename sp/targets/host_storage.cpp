@@ -84,9 +84,8 @@ Target::Ptr remote_target(const TargetContext& context) {
                                      .changed = changed});
     target->managed<std::string>(
         {.name = "server_URI",
-         .doc =
-             "sshfs://HOST[:PORT]:/PATH/IMAGE.iso, https:// or http://HOST[:PORT]/PATH/IMAGE.iso; "
-             "empty: no image.",
+         .doc = "sshfs://HOST[:PORT]:/PATH/IMAGE.iso, or with https, http, nfs or smb "
+                "(smb://HOST/SHARE/IMAGE.iso); empty: no image.",
          .write = role,
          .get = [&settings] { return *settings.server_uri; },
          .set =

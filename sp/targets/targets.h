@@ -74,6 +74,8 @@ Target::Ptr services_https_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
 Target::Ptr image_policy_target(ImagePolicySettings& settings);
 Target::Ptr host_target(const TargetContext& context);
+Target::Ptr bootmode_target(vmm::Host& host);
+Target::Ptr domain_target(vmm::Host& host);
 Target::Ptr console_target(const TargetContext& context);
 Target::Ptr screen_target(const TargetContext& context);
 /// What /SP/services/kvms says about screens.
