@@ -33,6 +33,8 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
+    static constexpr const char* docs[] = {"It is held until the image can be read.",
+                                           "It gets an I/O error."};
 };
 
 enum class ScreenAccess { view, control };

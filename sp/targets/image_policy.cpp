@@ -28,6 +28,12 @@ Result<void> check_schemes(const std::vector<std::string>& schemes) {
     return {};
 }
 
+Result<void> check_folder(const std::string& folder) {
+    if (folder.empty() || folder.front() == '/')
+        return {};
+    return Fault{FaultKind::invalid_value, "Give the whole path of a folder, or nothing."};
+}
+
 } // namespace
 
 Target::Ptr image_policy_target(ImagePolicySettings& settings) {
@@ -41,6 +47,13 @@ Target::Ptr image_policy_target(ImagePolicySettings& settings) {
          .doc = "Networks and addresses such as 10.0.0.0/8,2001:db8::/32; empty: any.",
          .write = Role::admin,
          .check = check_networks});
+    target->persistent<std::string>(
+        settings.allowed_folder,
+        {.name = "allowed_folder",
+         .doc = "Folder of the service processor's machine that images may come from by "
+                "file:///PATH; every user of that machine must be able to read them. Empty: none.",
+         .write = Role::admin,
+         .check = check_folder});
     target->persistent<std::vector<std::string>>(settings.allowed_schemes,
                                                  {.name = "allowed_schemes",
                                                   .doc = "Such as https,sshfs; empty: any.",
