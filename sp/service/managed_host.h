@@ -33,7 +33,7 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
-    static constexpr const char* docs[] = {"It is held until the image can be read.",
+    static constexpr const char* docs[] = {"It is held until the image can be read again.",
                                            "It gets an I/O error."};
 };
 
