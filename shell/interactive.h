@@ -34,6 +34,7 @@ class InteractiveTerminal final : public Terminal {
     void allow_pauses(bool allowed) override;
     void pause_every(std::size_t lines) override;
     std::size_t width() const override;
+    std::size_t height() const override;
     Result<void> run_console(Tree& tree, const control::RunRequest& request,
                              control::RunReply reply) override;
 

@@ -147,7 +147,6 @@ class FakeTree final : public Tree {
     std::vector<std::string> log; ///< what was asked of the tree
     std::optional<Fault> fault;   ///< the answer to the next set and run
 
-  private:
     static control::PropertyDescription described(const std::string& name, const std::string& doc,
                                                   std::vector<std::string> values,
                                                   const std::string& role, bool secret = false) {
@@ -166,6 +165,7 @@ class FakeTree final : public Tree {
         at(path).properties.push_back(std::move(description));
     }
 
+  private:
     static Fault invalid(const std::string& path) {
         return {FaultKind::not_found, "Invalid target " + path};
     }
@@ -228,6 +228,7 @@ class FakeTerminal final : public Terminal {
     }
     void allow_pauses(bool allowed) override { pauses = allowed; }
     std::size_t width() const override { return columns; }
+    std::size_t height() const override { return rows; }
     Result<void> run_console(Tree&, const control::RunRequest& request,
                              control::RunReply) override {
         output += "<console of " + request.target + (request.force ? " by force" : "") + ">\n";
@@ -237,6 +238,7 @@ class FakeTerminal final : public Terminal {
     std::string output;
     std::deque<std::string> answers;
     std::size_t columns = 0;
+    std::size_t rows = 0;
     bool pauses = true;
 };
 
