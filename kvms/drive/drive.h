@@ -21,6 +21,10 @@ struct DriveStatus {
     std::string detail;              ///< a sentence
     std::uint64_t size = 0;          ///< bytes
     std::uint64_t bytes_read = 0;    ///< from the server
+    std::uint64_t rate = 0;          ///< bytes a second from there, lately
+    std::uint64_t latency = 0;       ///< microseconds of its fastest replies lately; 0: unknown
+    std::uint64_t cache_hits = 0;    ///< percent of the bytes that the guest read
+    std::uint64_t fill = 0;          ///< percent of the image that is here
     std::string volume_id;
     std::string host_key_fingerprint;
     std::string identity;    ///< of the image: another image has another one
@@ -39,6 +43,11 @@ struct ImageCredentials {
     std::string ssh_key; ///< private key text
 };
 
+struct DriveSettings {
+    std::uint64_t cache_bytes = std::uint64_t{256} << 20U;
+    std::uint64_t disk_cache_bytes = 0; ///< of all images together; 0: none
+};
+
 /// What becomes of a guest that reads while the source is away.
 struct OutagePolicy {
     bool wait = true;              ///< it is held; else it gets an I/O error
@@ -51,6 +60,7 @@ struct DrivePaths {
     std::string record;      ///< D/hosts/<name>/media0.json: what runs, for adoption
     std::string log;         ///< its standard error
     std::string known_hosts; ///< D/known_hosts
+    std::string disk_cache;  ///< D/media-cache
 };
 
 class Drive {
@@ -63,6 +73,8 @@ class Drive {
     void open(const std::string& uri, const ImageCredentials& credentials);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
+    /// For the next lom-media that is started.
+    void set_settings(const DriveSettings& settings) { settings_ = settings; }
     /// From now on. status().holding follows.
     void set_outage_policy(const OutagePolicy& policy);
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
@@ -101,6 +113,7 @@ class Drive {
     std::string uri_;
     ImageCredentials credentials_;
     DriveStatus status_;
+    DriveSettings settings_;
     OutagePolicy policy_;
     std::int64_t away_since_ = 0; ///< as status_.since, over the life of several lom-media
     std::optional<bool> told_;    ///< lom-media: to hold readers

@@ -47,7 +47,8 @@ kvms::DrivePaths drive_paths(const Paths& paths, const std::string& name) {
             .folder = paths.host_run(name) + "/media0",
             .record = paths.host_state(name) + "/media0.json",
             .log = paths.host_state(name) + "/media0.log",
-            .known_hosts = paths.state_dir + "/known_hosts"};
+            .known_hosts = paths.state_dir + "/known_hosts",
+            .disk_cache = paths.state_dir + "/media-cache"};
 }
 
 kvms::ScreenPaths screen_paths(const Paths& paths, const std::string& name) {
@@ -75,6 +76,8 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       image_username(store, prefix + "storage/username", ""),
       image_password(store, prefix + "storage/password", ""),
       image_ssh_key(store, prefix + "storage/ssh_key", ""),
+      image_cache(store, prefix + "storage/cache_size", std::int64_t{256} << 20U),
+      disk_cache(store, prefix + "storage/disk_cache_size", 0),
       on_outage(store, prefix + "storage/on_outage", OnOutage::wait),
       outage_timeout(store, prefix + "storage/outage_timeout", 0),
       image_identity(store, prefix + "storage/identity", ""),
@@ -268,6 +271,8 @@ Result<void> ManagedHost::type_text(const std::string& text) {
 void ManagedHost::follow_drive() {
     soon_.reset();
     const bool first = !std::exchange(followed_, true);
+    drive_.set_settings({.cache_bytes = static_cast<std::uint64_t>(*settings_.image_cache),
+                         .disk_cache_bytes = static_cast<std::uint64_t>(*settings_.disk_cache)});
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
         return drive_.open(*settings_.server_uri,
                            {*settings_.image_username, *settings_.image_password,

@@ -83,6 +83,8 @@ struct HostSettings {
     Setting<std::string> image_username;
     Setting<std::string> image_password;
     Setting<std::string> image_ssh_key;
+    Setting<std::int64_t> image_cache; ///< bytes in memory
+    Setting<std::int64_t> disk_cache;  ///< bytes on disk, all images together; 0: none
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
     Setting<std::string> image_identity;  ///< of the image in the drive
