@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lom::kvms {
 
@@ -43,7 +44,11 @@ struct ImageCredentials {
     std::string ssh_key; ///< private key text
 };
 
+/// What lom-media is told besides.
 struct DriveSettings {
+    std::string tls_ca;               ///< PEM text; empty: the machine's authorities
+    std::string tls_pin;              ///< "sha256//BASE64"; empty: none
+    std::vector<std::string> options; ///< of lom-media: the policy
     std::uint64_t cache_bytes = std::uint64_t{256} << 20U;
     std::uint64_t disk_cache_bytes = 0; ///< of all images together; 0: none
 };
@@ -68,13 +73,12 @@ class Drive {
     Drive(Loop& loop, DrivePaths paths, std::function<void()> changed);
     ~Drive(); ///< leaves lom-media running
 
-    /// Serves `uri` from now on. A lom-media that already serves it (same credentials, started by
+    /// Serves `uri` from now on. A lom-media that already serves it (all the same, started by
     /// an earlier lomd) is adopted, any other one is ended first.
-    void open(const std::string& uri, const ImageCredentials& credentials);
+    void open(const std::string& uri, const ImageCredentials& credentials,
+              const DriveSettings& settings);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
-    /// For the next lom-media that is started.
-    void set_settings(const DriveSettings& settings) { settings_ = settings; }
     /// From now on. status().holding follows.
     void set_outage_policy(const OutagePolicy& policy);
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
@@ -98,6 +102,8 @@ class Drive {
     void take_over(const ProcessId& running, const std::string& serves);
     void end(const ProcessId& process);
     void watch_process();
+    std::string authorities_file() const;
+    std::vector<std::string> arguments() const;
     void connect_control();
     void on_line(const std::string& line);
     void set_status(const std::string& status, const std::string& detail);

@@ -199,7 +199,10 @@ std::optional<TimePoint> ImageReader::next_deadline() const {
 void ImageReader::expire(TimePoint now) {
     if (reads_.empty() || reads_.begin()->second.deadline > now)
         return;
-    // One read waited in vain; the younger ones wait for the same source.
+    stall(); // one read waited in vain; the younger ones wait for the same source
+}
+
+void ImageReader::stall() {
     stalled_ = true;
     refuse_pending();
 }

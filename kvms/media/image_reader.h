@@ -65,6 +65,8 @@ class ImageReader {
     void expire(TimePoint now);
     std::optional<TimePoint> next_deadline() const;
     void refuse_pending();
+    /// The source will not be back soon: refuses pending reads, and new ones at once.
+    void stall();
     /// Fails pending and all further reads (the image is being ejected).
     void eject();
 

@@ -34,7 +34,7 @@ class ReaderTest : public testing::Test, protected ImageReader::Answerer {
     }
     void refuse(ImageReader::Token token) override { refused_.insert(token); }
 
-    void open(std::int64_t modified = 1) { reader_.open({image_.size(), modified}); }
+    void open(std::int64_t modified = 1) { reader_.open({image_.size(), modified, {}}); }
     ImageReader::Token read(std::uint64_t offset, std::size_t size) {
         auto* token = reinterpret_cast<ImageReader::Token>(++next_token_);
         reader_.read(token, offset, size, now_);
