@@ -1,7 +1,5 @@
 #include "kvms/media/http_source.h"
 
-#include "kvms/media/address_policy.h"
-
 #include <curl/curl.h>
 
 #include <algorithm>
@@ -135,7 +133,7 @@ class HttpSource final : public Source {
     std::size_t vouching_ = 0; ///< for so many of them, when the look under way is answered
     bool opened_ = false;
     bool failed_ = false;
-    bool forbidden_ = false;
+    std::string refusal_; ///< of the policy, for an address
     Loop::Handle timer_;
     Loop::Handle lost_;
 };
@@ -192,8 +190,11 @@ void HttpSource::configure(CURL* easy, Exchange& exchange) {
             easy, CURLOPT_HTTPAUTH,
             static_cast<long>(secure ? CURLAUTH_BASIC | CURLAUTH_DIGEST : CURLAUTH_DIGEST));
     }
-    if (!settings_.ca_file.empty())
-        curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.ca_file.c_str());
+    if (!settings_.authorities.empty()) {
+        curl_blob pem{const_cast<char*>(settings_.authorities.data()), settings_.authorities.size(),
+                      CURL_BLOB_NOCOPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem);
+    }
     if (!settings_.pinned_key.empty()) {
         curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, settings_.pinned_key.c_str());
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -302,8 +303,9 @@ int HttpSource::on_timer(CURLM*, long milliseconds, void* self) {
 }
 
 curl_socket_t HttpSource::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
-    if (is_forbidden(address->addr)) {
-        static_cast<HttpSource*>(self)->forbidden_ = true;
+    auto& source = *static_cast<HttpSource*>(self);
+    if (const auto fine = source.settings_.policy.check(address->addr); !fine) {
+        source.refusal_ = fine.fault().message;
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -431,14 +433,16 @@ void HttpSource::refused(long status) {
 
 void HttpSource::transport_failed(CURLcode result) {
     const std::string said = std::string(": ") + curl_easy_strerror(result) + ".";
-    if (forbidden_)
-        fail(Status::failed, forbidden_words, false);
+    if (!refusal_.empty())
+        fail(Status::not_allowed, refusal_, false);
     else if (opened_)
         fail(Status::reconnecting, "The connection to the server was lost" + said, true);
     else if (result == CURLE_COULDNT_RESOLVE_HOST)
         fail(Status::unknown_host, "The server's name is not known" + said, true);
     else if (result == CURLE_COULDNT_CONNECT)
         fail(Status::connection_refused, "Nobody answers at the server's port" + said, true);
+    else if (result == CURLE_SSL_CACERT_BADFILE)
+        fail(Status::failed, "tls_ca holds no usable certificate" + said, false);
     else if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
         fail(Status::failed, "The server's certificate is not trusted" + said, false);
     else if (result == CURLE_TOO_MANY_REDIRECTS || result == CURLE_UNSUPPORTED_PROTOCOL)

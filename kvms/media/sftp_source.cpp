@@ -223,7 +223,7 @@ SftpSource::SftpSource(Loop& loop, SftpSettings& settings, SourceListener& liste
                        Direction direction)
     : loop_(loop), settings_(settings), listener_(listener), direction_(direction) {
     connector_ = std::make_unique<TcpConnector>(
-        loop, settings.uri.host, settings.uri.port,
+        loop, settings.uri.host, settings.uri.port, settings.policy,
         TcpConnector::Handlers{
             [this](UniqueFd fd) { connected(std::move(fd)); },
             [this](const Problem& p) { fail(p.status, p.detail, p.transient); }});
