@@ -476,6 +476,14 @@ std::string ManagedHost::storage_detail() const {
     return medium_problem_.empty() ? drive_.status().detail : medium_problem_;
 }
 
+std::string ManagedHost::image_on_its_way() const {
+    const auto& image = drive_.status();
+    const bool inserting = image.operational() && !inserted_ && medium_problem_.empty();
+    if (!drive_.wanted() || (!image.pending() && !inserting))
+        return "";
+    return "The remote image is not there yet (" + image.status + "): " + *settings_.server_uri;
+}
+
 // -- console history
 
 Result<void> ManagedHost::follow_logging() {

@@ -159,6 +159,8 @@ class ManagedHost {
     /// What `status` of host_storage_device says, and the sentence behind it.
     std::string storage_status() const;
     std::string storage_detail() const;
+    /// A sentence while the image that the settings want may still come; else empty.
+    std::string image_on_its_way() const;
     const kvms::DriveStatus& image() const { return drive_.status(); }
     Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
         return drive_.forget_host_key(host, port);
