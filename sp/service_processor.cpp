@@ -137,6 +137,7 @@ struct ServiceProcessor::Impl {
         sessions.emplace(loop, *database, resume_grace);
         settings.emplace(*database);
         doors.emplace(*database);
+        image_policy.emplace(*database);
         return {};
     }
 
@@ -180,13 +181,17 @@ struct ServiceProcessor::Impl {
                 return made.fault();
         environment.qemu_uid = qemu_uid();
         versions = vmm::read_versions(loop, environment.qemu);
-        auto opened =
-            ManagedHost::open(loop, options.paths, *database, *events, environment, definition);
+        auto opened = ManagedHost::open(loop, options.paths, *database, *events, *image_policy,
+                                        environment, definition);
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
-        sessions->on_end(
-            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
+        sessions->on_end([this](std::int64_t id) { host->end_session(std::to_string(id)); });
+        accounts->on_roles([this](const std::string& name, Roles roles) {
+            for (const Session& session : sessions->list())
+                if (session.account == name)
+                    host->follow_roles(std::to_string(session.id), roles);
+        });
         return {};
     }
 
@@ -210,11 +215,12 @@ struct ServiceProcessor::Impl {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
-        transfers.emplace(loop, options.paths);
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
-                                 *audit, *host, versions, *web, *webhooks, *transfers,
-                                 acceleration_reason, options.listen, options.restart}),
-                     [this](const AuditRecord& record) { write_audit(record); });
+        transfers.emplace(loop, options.paths, *image_policy);
+        tree.emplace(
+            build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
+                        versions, *web, *webhooks, *transfers, *image_policy, acceleration_reason,
+                        options.listen, options.restart}),
+            [this](const AuditRecord& record) { write_audit(record); });
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
@@ -329,6 +335,7 @@ struct ServiceProcessor::Impl {
     std::optional<Sessions> sessions;
     std::optional<SpSettings> settings;
     std::optional<DoorSettings> doors;
+    std::optional<ImagePolicySettings> image_policy;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
     std::shared_ptr<const vmm::Versions> versions;

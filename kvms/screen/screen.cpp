@@ -309,6 +309,10 @@ void Screen::demote_session(const std::string& session) {
     impl_->tell({{"do", "demote"}, {"session", session}});
 }
 
+void Screen::give_seat(const std::string& session) {
+    impl_->tell({{"do", "seat"}, {"session", session}});
+}
+
 void Screen::drop_viewers() { impl_->tell({{"do", "drop_all"}}); }
 
 void Screen::read_text(bool last, Done<ScreenText> done) {

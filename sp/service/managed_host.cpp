@@ -17,6 +17,11 @@ constexpr auto crash_pause = 2s; // the last words reach the console and the scr
 constexpr const char* vnc_session = "vnc port";   // in no list of sessions: it has no account
 constexpr std::uint64_t most_history = 1U << 20U; // of one answer; the log itself keeps more
 
+template <typename People, typename Test>
+bool any_of(const People& people, Test test) {
+    return std::any_of(people.begin(), people.end(), test);
+}
+
 const char* severity_text(vmm::Severity severity) {
     switch (severity) {
     case vmm::Severity::info:
@@ -47,7 +52,8 @@ kvms::DrivePaths drive_paths(const Paths& paths, const std::string& name) {
             .folder = paths.host_run(name) + "/media0",
             .record = paths.host_state(name) + "/media0.json",
             .log = paths.host_state(name) + "/media0.log",
-            .known_hosts = paths.state_dir + "/known_hosts"};
+            .known_hosts = paths.state_dir + "/known_hosts",
+            .disk_cache = paths.state_dir + "/media-cache"};
 }
 
 kvms::ScreenPaths screen_paths(const Paths& paths, const std::string& name) {
@@ -75,6 +81,12 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       image_username(store, prefix + "storage/username", ""),
       image_password(store, prefix + "storage/password", ""),
       image_ssh_key(store, prefix + "storage/ssh_key", ""),
+      image_tls_ca(store, prefix + "storage/tls_ca", ""),
+      image_tls_pin(store, prefix + "storage/tls_pin", ""),
+      image_set_by(store, prefix + "storage/set_by", ""),
+      image_roles(store, prefix + "storage/set_by_roles", ""),
+      image_cache(store, prefix + "storage/cache_size", std::int64_t{256} << 20U),
+      disk_cache(store, prefix + "storage/disk_cache_size", 0),
       on_outage(store, prefix + "storage/on_outage", OnOutage::wait),
       outage_timeout(store, prefix + "storage/outage_timeout", 0),
       image_identity(store, prefix + "storage/identity", ""),
@@ -97,11 +109,15 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
-                         const std::string& name)
-    : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
+                         const ImagePolicySettings& policy, const std::string& name)
+    : loop_(loop), events_(events), policy_(policy), settings_(store, "hosts/" + name + "/"),
       drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
       screen_(loop, screen_paths(paths, name), name,
-              {.changed = [this] { tell(Part::screen); },
+              {.changed =
+                   [this] {
+                       tell(Part::screen);
+                       screen_seat_.review();
+                   },
                .refused =
                    [this](const std::string& who) {
                        events_.append("Screen", "Log", "minor",
@@ -109,13 +125,33 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
                    }}),
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
-      listen_address_(paths.listen_address) {}
+      listen_address_(paths.listen_address),
+      console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
+                           .may_have =
+                               [this](const std::string& session) {
+                                   return any_of(console_->clients(), [&](const auto& client) {
+                                       return client.session == session;
+                                   });
+                               },
+                           .give = [this](const std::string& to) { console_->give_seat(to); },
+                           .changed = [this] { tell(Part::console); }}),
+      screen_seat_(loop, {.holder = [this] { return holder_of(screen_.status().viewers); },
+                          .may_have =
+                              [this](const std::string& session) {
+                                  return any_of(screen_.status().viewers, [&](const auto& viewer) {
+                                      return viewer.session == session && viewer.may_write;
+                                  });
+                              },
+                          .give = [this](const std::string& to) { screen_.give_seat(to); },
+                          .changed = [this] { tell(Part::screen); }}) {}
 
 Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
                                                        Settings& store, Log& events,
+                                                       const ImagePolicySettings& policy,
                                                        vmm::HostEnvironment environment,
                                                        const vmm::HostDefinition& initial) {
-    std::unique_ptr<ManagedHost> managed(new ManagedHost(loop, paths, store, events, initial.name));
+    std::unique_ptr<ManagedHost> managed(
+        new ManagedHost(loop, paths, store, events, policy, initial.name));
     if (const auto opened = managed->open_parts(paths, std::move(environment), initial); !opened)
         return opened.fault();
     return managed;
@@ -135,7 +171,11 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
                  if (host_)
                      host_->send_break([sent](const Result<void>&) { sent(); });
              },
-         .changed = [this] { tell(Part::console); },
+         .changed =
+             [this] {
+                 tell(Part::console);
+                 console_seat_.review();
+             },
          .trouble =
              [this](const std::string& text) { events_.append("Host", "Fault", "major", text); }});
     if (!console)
@@ -229,6 +269,23 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
                    severity_text(event.severity), event.text);
 }
 
+// -- who is there
+
+void ManagedHost::end_session(const std::string& session) {
+    screen_.drop_session(session);
+    console_->detach_session(session, "the session has ended");
+}
+
+void ManagedHost::follow_roles(const std::string& session, Roles roles) {
+    if (roles.intersects(Role::console))
+        return;
+    console_->detach_session(session, "the role c (console) was taken away");
+    if (roles.intersects(Role::read_only))
+        screen_.demote_session(session);
+    else
+        screen_.drop_session(session);
+}
+
 // -- the screen's keyboard
 
 void ManagedHost::apply_keyboard() {
@@ -271,12 +328,35 @@ void ManagedHost::follow_drive() {
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
         return drive_.open(*settings_.server_uri,
                            {*settings_.image_username, *settings_.image_password,
-                            with_newlines(*settings_.image_ssh_key)});
+                            with_newlines(*settings_.image_ssh_key)},
+                           {with_newlines(*settings_.image_tls_ca), *settings_.image_tls_pin,
+                            policy_.options(roles_of_image()),
+                            static_cast<std::uint64_t>(*settings_.image_cache),
+                            static_cast<std::uint64_t>(*settings_.disk_cache)});
     // The host lets go of the image first; lom-media then fails what it may still read.
     eject_image(first);
     if (drive_.wanted() || first) // one of an earlier lomd may still run
         drive_.close();
     on_drive_changed();
+}
+
+/// What the policy lets the image do hangs on who named it.
+Roles ManagedHost::roles_of_image() const {
+    const auto roles = Roles::parse(*settings_.image_roles);
+    return roles ? *roles : Roles();
+}
+
+Result<void> ManagedHost::set_image(const std::string& uri, const std::string& account,
+                                    Roles roles) {
+    if (!uri.empty())
+        if (const auto allowed = policy_.check(uri, roles); !allowed)
+            return allowed.fault();
+    for (const auto& stored :
+         {settings_.image_roles.set(uri.empty() ? "" : roles.letters()),
+          settings_.image_set_by.set(uri.empty() ? "" : account), settings_.server_uri.set(uri)})
+        if (!stored)
+            return stored.fault();
+    return {};
 }
 
 void ManagedHost::follow_outage_policy() {
@@ -394,6 +474,14 @@ std::string ManagedHost::storage_detail() const {
     if (*settings_.storage_mode == StorageMode::remote && settings_.server_uri->empty())
         return "Set server_URI of the target 'remote'.";
     return medium_problem_.empty() ? drive_.status().detail : medium_problem_;
+}
+
+std::string ManagedHost::image_on_its_way() const {
+    const auto& image = drive_.status();
+    const bool inserting = image.operational() && !inserted_ && medium_problem_.empty();
+    if (!drive_.wanted() || (!image.pending() && !inserting))
+        return "";
+    return "The remote image is not there yet (" + image.status + "): " + *settings_.server_uri;
 }
 
 // -- console history

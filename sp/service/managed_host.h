@@ -6,8 +6,11 @@
 #include "kvms/console/console.h"
 #include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
+#include "sp/service/image_policy.h"
+#include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
+#include "sp/tree/roles.h"
 #include "sp/tree/settings.h"
 #include "vmm/host.h"
 
@@ -32,8 +35,8 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
-    static constexpr const char* docs[] = {"It waits, and goes on when the image is back.",
-                                           "It is told of a read error."};
+    static constexpr const char* docs[] = {"It is held until the image can be read again.",
+                                           "It gets an I/O error."};
 };
 
 enum class ScreenAccess { view, control };
@@ -85,6 +88,12 @@ struct HostSettings {
     Setting<std::string> image_username;
     Setting<std::string> image_password;
     Setting<std::string> image_ssh_key;
+    Setting<std::string> image_tls_ca;
+    Setting<std::string> image_tls_pin;
+    Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
+    Setting<std::string> image_roles;  ///< ... its roles then
+    Setting<std::int64_t> image_cache; ///< bytes in memory
+    Setting<std::int64_t> disk_cache;  ///< bytes on disk, all images together; 0: none
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
     Setting<std::string> image_identity;  ///< of the image in the drive
@@ -111,6 +120,7 @@ class ManagedHost {
   public:
     static Result<std::unique_ptr<ManagedHost>> open(Loop& loop, const Paths& paths,
                                                      Settings& store, Log& events,
+                                                     const ImagePolicySettings& policy,
                                                      vmm::HostEnvironment environment,
                                                      const vmm::HostDefinition& initial);
 
@@ -123,6 +133,15 @@ class ManagedHost {
     kvms::Console& console() { return *console_; }
     kvms::Screen& screen() { return screen_; }
     HostSettings& settings() { return settings_; }
+
+    // -- who is there
+
+    SeatRequest& console_seat() { return console_seat_; }
+    SeatRequest& screen_seat() { return screen_seat_; }
+    /// Its consoles and screens end.
+    void end_session(const std::string& session);
+    /// What it may not do any more ends now: typing, or looking too.
+    void follow_roles(const std::string& session, Roles roles);
 
     // -- the screen's keyboard
 
@@ -140,10 +159,13 @@ class ManagedHost {
     /// What `status` of host_storage_device says, and the sentence behind it.
     std::string storage_status() const;
     std::string storage_detail() const;
+    /// A sentence while the image that the settings want may still come; else empty.
+    std::string image_on_its_way() const;
     const kvms::DriveStatus& image() const { return drive_.status(); }
     Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
         return drive_.forget_host_key(host, port);
     }
+    Result<void> set_image(const std::string& uri, const std::string& account, Roles roles);
     /// Follows the settings now; `done` when the status has settled, after 10 s at most.
     void apply_storage(std::function<void()> done);
     /// Follows on_outage and outage_timeout.
@@ -171,10 +193,11 @@ class ManagedHost {
 
   private:
     ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
-                const std::string& name);
+                const ImagePolicySettings& policy, const std::string& name);
     Result<void> open_parts(const Paths& paths, vmm::HostEnvironment environment,
                             const vmm::HostDefinition& initial);
     void follow_drive();
+    Roles roles_of_image() const;
     void on_drive_changed();
     void on_host_changed();
     void note_boot();
@@ -196,12 +219,15 @@ class ManagedHost {
     Loop& loop_;
     std::function<void(Part)> listener_;
     Log& events_;
+    const ImagePolicySettings& policy_;
     HostSettings settings_;
     kvms::Drive drive_;
     kvms::Screen screen_;
     VncDoor vnc_;
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
+    SeatRequest console_seat_;
+    SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;
     bool followed_ = false; ///< the settings, since this lomd began
     bool inserted_ = false; ///< the host was told to have the image in its drive

@@ -1,29 +1,56 @@
 // /SP/services/kvms/host_storage_device: the remote image as the host's USB CD-ROM.
 #include "kvms/media/uri.h"
 #include "sp/targets/clock_text.h"
+#include "sp/targets/size_type.h"
 #include "sp/targets/targets.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
 
 namespace lom {
 
 namespace {
 
 constexpr std::int64_t longest_outage = 7 * 86400;
+constexpr std::size_t longest_authorities = 48U << 10U;
+constexpr std::uint64_t least_cache = 2U << 20U;
+constexpr std::uint64_t most_cache = std::uint64_t{64} << 30U;
+constexpr std::uint64_t most_disk_cache = std::uint64_t{16} << 40U;
 
-Result<void> check_uri(const std::string& uri) {
-    if (uri.empty())
+Result<void> check_authorities(const std::string& pem) {
+    if (pem.empty() ||
+        (pem.size() <= longest_authorities && pem.starts_with("-----BEGIN CERTIFICATE-----")))
         return {};
-    const auto parsed = media::parse_image_uri(uri);
-    return parsed ? Result<void>() : parsed.fault();
+    return Fault{FaultKind::invalid_value,
+                 "Give certificates as PEM in one line, newlines as \\n: -----BEGIN "
+                 "CERTIFICATE-----\\n..., at most 48 KiB."};
 }
 
-/// Stores a value that changes what is mounted, and answers when the status has settled.
-template <typename T>
-auto set_and_apply(ManagedHost& host, Setting<T>& setting) {
-    return [&host, &setting](const Caller&, const T& value, const Property::Done& done) {
-        if (const auto stored = setting.set(value); !stored)
-            return done(stored.fault());
-        host.apply_storage([done] { done(SetOutcome{}); });
+Result<void> check_pin(const std::string& pin) {
+    static constexpr std::string_view begin = "sha256//";
+    static constexpr std::size_t length = 44; // of 32 bytes in base64
+    const auto is_base64 = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '+' || c == '/';
     };
+    if (pin.empty() ||
+        (pin.starts_with(begin) && pin.size() == begin.size() + length && pin.back() == '=' &&
+         std::all_of(pin.begin() + begin.size(), pin.end() - 1, is_base64)))
+        return {};
+    return Fault{FaultKind::invalid_value,
+                 "Give the SHA-256 of the server's public key as sha256// and 44 characters of "
+                 "base64."};
+}
+
+/// Follows the settings, and answers when the status has settled. The audit log gets one line with
+/// who has put what into the drive, whichever of its properties did it.
+void apply(const TargetContext& context, const Caller& caller, const Property::Done& done) {
+    const HostSettings& settings = context.host.settings();
+    if (*settings.storage_mode == StorageMode::remote && !settings.server_uri->empty())
+        context.audit.append("Audit", "Log", "info",
+                             caller.account + " from " + caller.source + ": insert " +
+                                 *settings.server_uri);
+    context.host.apply_storage([done] { done(SetOutcome{}); });
 }
 
 /// Forgets the host key of the server in server_URI and tries again.
@@ -36,7 +63,8 @@ void forget_host_key(ManagedHost& host, const Property::Done& done) {
     host.apply_storage([done] { done(SetOutcome{}); });
 }
 
-Target::Ptr remote_target(ManagedHost& host) {
+Target::Ptr remote_target(const TargetContext& context) {
+    ManagedHost& host = context.host;
     auto target = Target::make("remote", "Where the remote image lies.");
     HostSettings& settings = host.settings();
     const Roles role = Role::admin | Role::console;
@@ -66,12 +94,14 @@ Target::Ptr remote_target(ManagedHost& host) {
          .write = role,
          .get = [&settings] { return *settings.server_uri; },
          .set =
-             [apply = set_and_apply(host, settings.server_uri)](
-                 const Caller& caller, const std::string& uri, const Property::Done& done) {
-                 if (const auto fine = check_uri(uri); !fine)
-                     return done(fine.fault());
-                 apply(caller, uri, done);
+             [context](const Caller& caller, const std::string& uri, const Property::Done& done) {
+                 if (const auto set = context.host.set_image(uri, caller.account, caller.roles);
+                     !set)
+                     return done(set.fault());
+                 apply(context, caller, done);
              }});
+    target->shows<std::string>("set_by", "The account that set server_URI.",
+                               [&settings] { return *settings.image_set_by; });
     target->persistent<std::string>(settings.image_ssh_key,
                                     {.name = "ssh_key",
                                      .doc = "Private key for the account, in one line: newlines as "
@@ -79,6 +109,22 @@ Target::Ptr remote_target(ManagedHost& host) {
                                      .write = role,
                                      .secret = true,
                                      .changed = changed});
+    target->persistent<std::string>(
+        settings.image_tls_ca,
+        {.name = "tls_ca",
+         .doc = "Certificates of the authorities that an https server is checked by: PEM in one "
+                "line, newlines as \\n; empty: those of the service processor's machine.",
+         .write = role,
+         .check = check_authorities,
+         .changed = changed});
+    target->persistent<std::string>(
+        settings.image_tls_pin,
+        {.name = "tls_pin",
+         .doc = "sha256//BASE64 of the public key that an https server must have, checked instead "
+                "of authorities; empty: none.",
+         .write = role,
+         .check = check_pin,
+         .changed = changed});
     target->persistent<std::string>(settings.image_username,
                                     {.name = "username",
                                      .doc = "Account on the image's server.",
@@ -99,6 +145,63 @@ std::string size_text(std::uint64_t bytes) {
     return std::to_string((bytes + (1U << 19U)) >> 20U) + " MB";
 }
 
+std::string percent_text(const kvms::DriveStatus& image, std::uint64_t percent) {
+    return image.size == 0 ? "" : std::to_string(percent) + "%";
+}
+
+/// One digit after the point.
+std::string decimal_text(std::uint64_t value, std::uint64_t unit, const char* name) {
+    char text[48];
+    snprintf(text, sizeof(text), "%.1f %s", static_cast<double>(value) / static_cast<double>(unit),
+             name);
+    return text;
+}
+
+/// A size that the next lom-media is started with.
+void declare_size(Target& target, const char* name, const char* doc, Setting<std::int64_t>& setting,
+                  std::uint64_t least, std::uint64_t most, bool or_none) {
+    target.managed<ByteSize>(
+        {.name = name,
+         .doc = doc,
+         .write = Role::admin | Role::console,
+         .get = [&setting] { return ByteSize{static_cast<std::uint64_t>(*setting)}; },
+         .set =
+             [&setting, least, most, or_none](const Caller&, ByteSize size,
+                                              const Property::Done& done) {
+                 const bool none = or_none && size.bytes == 0;
+                 if (!none && (size.bytes < least || size.bytes > most))
+                     return done(Fault{FaultKind::invalid_value,
+                                       "Give " + std::string(or_none ? "0 or " : "") +
+                                           size_type().print(Codec<ByteSize>::wrap({least})) +
+                                           " to " +
+                                           size_type().print(Codec<ByteSize>::wrap({most})) + "."});
+                 if (const auto stored = setting.set(static_cast<std::int64_t>(size.bytes));
+                     !stored)
+                     return done(stored.fault());
+                 done(SetOutcome{});
+             }});
+}
+
+/// How the reading goes.
+void show_figures(Target& target, ManagedHost& host) {
+    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
+                              [&host] { return size_text(host.image().bytes_read); });
+    target.shows<std::string>(
+        "cache_hits", "Part of what the guest read that was here already.",
+        [&host] { return percent_text(host.image(), host.image().cache_hits); });
+    target.shows<std::string>("fill", "Part of the image that needs its source no more.",
+                              [&host] { return percent_text(host.image(), host.image().fill); });
+    target.shows<std::string>(
+        "latency", "Time that the source takes for its fastest answers.", [&host] {
+            const std::uint64_t latency = host.image().latency;
+            return latency == 0 ? std::string() : decimal_text(latency, 1000, "ms");
+        });
+    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&host] {
+        return host.image().size == 0 ? std::string()
+                                      : decimal_text(host.image().rate, 1U << 20U, "MB/s");
+    });
+}
+
 } // namespace
 
 Target::Ptr host_storage_target(const TargetContext& context) {
@@ -110,14 +213,18 @@ Target::Ptr host_storage_target(const TargetContext& context) {
          .doc = "remote: the image of the target 'remote' is in the drive.",
          .write = Role::admin | Role::console,
          .get = [&host] { return *host.settings().storage_mode; },
-         .set = set_and_apply(host, host.settings().storage_mode)});
+         .set =
+             [context](const Caller& caller, StorageMode mode, const Property::Done& done) {
+                 if (const auto set = context.host.settings().storage_mode.set(mode); !set)
+                     return done(set.fault());
+                 apply(context, caller, done);
+             }});
     const auto follow = [&host] { host.follow_outage_policy(); };
     target->persistent<OnOutage>(
         host.settings().on_outage,
         {.name = "on_outage",
          .doc = "What becomes of a guest that reads while the image's source is away for more than "
-                "20 seconds. wait: it is held, and goes on when the source is back. report: it "
-                "gets an I/O error.",
+                "20 seconds.",
          .write = Role::admin | Role::console,
          .changed = follow});
     target->persistent<std::int64_t>(
@@ -128,6 +235,14 @@ Target::Ptr host_storage_target(const TargetContext& context) {
          .write = Role::admin | Role::console,
          .check = check_outage_timeout,
          .changed = follow});
+    declare_size(*target, "cache_size",
+                 "Most memory for what was read of the image; from the next insertion on.",
+                 host.settings().image_cache, least_cache, most_cache, false);
+    declare_size(*target, "disk_cache_size",
+                 "Most disk space for what was read of all images, kept for another time; from the "
+                 "next insertion on. 0: none is kept.",
+                 host.settings().disk_cache, least_cache, most_disk_cache, true);
+    show_figures(*target, host);
     target->shows<std::string>("last_error", "What the image's source failed with last.",
                                [&host] { return host.image().last_error; });
     target->shows<std::string>("size", "Size of the image.",
@@ -146,7 +261,7 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                                 [&host] { return static_cast<std::int64_t>(host.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&host] { return host.image().volume_id; });
-    target->child(remote_target(host));
+    target->child(remote_target(context));
     return target;
 }
 

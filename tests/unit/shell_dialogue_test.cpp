@@ -256,6 +256,28 @@ TEST_F(Dialogue, SetAsksForASecretTwice) {
     EXPECT_EQ(say("set role"), "set: Invalid command syntax: a value is missing: role=<value>\n");
 }
 
+TEST_F(Dialogue, WhatCannotBeDoneYetIsWaitedFor) {
+    tree.waits = 6;
+    terminal.answers = {"y"};
+    EXPECT_EQ(say("start /SYS"), "Are you sure you want to start /SYS (y/n)? y\n"
+                                 "The image comes.\nWaiting. Ctrl-C stops it.\n"
+                                 "Still waiting, 5 s.\n"
+                                 "Did start /SYS\n");
+    EXPECT_EQ(terminal.rests, 6);
+
+    tree.waits = 6;
+    EXPECT_EQ(say("start -script /SYS"), "Did start /SYS\n") << "a script waits in silence";
+
+    tree.waits = 1000;
+    EXPECT_THAT(say("start -script /SYS"), HasSubstr("Did start /SYS\n")) << "but not for ever";
+    EXPECT_LT(terminal.rests, 80);
+
+    tree.waits = 1000;
+    terminal.interrupted_at = terminal.rests + 3;
+    EXPECT_EQ(say("start -script /SYS"), "start: Stopped waiting; nothing was started.\n");
+    EXPECT_EQ(outcome.status, status::refused);
+}
+
 TEST_F(Dialogue, QuestionsGuardWhatHurts) {
     terminal.answers = {"n"};
     EXPECT_EQ(say("start /SYS"),
