@@ -17,11 +17,11 @@ import time
 
 
 class FaultyProxy:
-    def __init__(self, port):
+    def __init__(self, port, rate=None):
         self.target = port
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.mode, self.rate = "pass", None
+        self.mode, self.rate = "pass", rate
         self.pairs = []  # (client, server)
         self.ended = False
         self.passed = 0  # bytes towards the client
