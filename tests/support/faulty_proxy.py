@@ -51,7 +51,8 @@ class FaultyProxy:
         allowance, last = 0.0, time.monotonic()
         while not self.ended:
             now = time.monotonic()
-            allowance = min(allowance + (now - last) * (self.rate or 0), max(self.rate or 0, 1) / 10)
+            rate = self.rate
+            allowance = min(allowance + (now - last) * rate, rate / 10) if rate else 0.0
             last = now
             if self.mode == "reset":
                 self._reset_all()
