@@ -360,6 +360,8 @@ void InteractiveTerminal::pause_every(std::size_t lines) {
 
 std::size_t InteractiveTerminal::width() const { return window().ws_col; }
 
+std::size_t InteractiveTerminal::height() const { return window().ws_row; }
+
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {
     const TerminalMode mode(raw);

@@ -30,6 +30,8 @@ class Terminal {
     virtual bool rest(std::chrono::milliseconds time) = 0;
     /// Columns to fold long values at; 0: never fold.
     virtual std::size_t width() const = 0;
+    /// Rows that a person sees at once; 0: nobody looks.
+    virtual std::size_t height() const { return 0; }
     /// Joins the person to a console until they leave it; `request` opened it and can do so again.
     virtual Result<void> run_console(Tree& tree, const control::RunRequest& request,
                                      control::RunReply reply) = 0;

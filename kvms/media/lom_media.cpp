@@ -45,6 +45,9 @@ struct Options {
     std::vector<std::string> allowed_schemes;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
+    std::string cache_dir;
+    std::uint64_t cache_dir_size = std::uint64_t{8} << 30U;
+    bool fill = true;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
     std::string hold;
     bool fetch = false;
@@ -75,6 +78,11 @@ void declare(CLI::App& app, Options& options) {
                    "scheme that the URI may have; may be given again");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
+    app.add_option("--cache-dir", options.cache_dir,
+                   "folder of ours alone, to keep what was fetched for another time");
+    app.add_option("--cache-dir-size", options.cache_dir_size, "most bytes to keep there");
+    app.add_flag("--fill,!--no-fill", options.fill,
+                 "fetch the whole image while nobody reads, if a cache can hold it (default)");
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
     app.add_option("--hold", options.hold,
@@ -219,7 +227,13 @@ int serve(const Options& options) {
             return complain(started.fault(), exit_failed);
         keeper = std::move(*started);
     }
-    ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
+    ImageServer server(loop,
+                       {options.uri,
+                        *file,
+                        options.cache_size,
+                        options.known_hosts.empty(),
+                        options.fill,
+                        {options.cache_dir, options.cache_dir_size}},
                        opener(loop, settings), std::move(keeper));
     if (!options.control.empty()) {
         auto listener = lom::listen_unix(options.control, 0600);

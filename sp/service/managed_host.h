@@ -92,6 +92,8 @@ struct HostSettings {
     Setting<std::string> image_tls_pin;
     Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
     Setting<std::string> image_roles;  ///< ... its roles then
+    Setting<std::int64_t> image_cache; ///< bytes in memory
+    Setting<std::int64_t> disk_cache;  ///< bytes on disk, all images together; 0: none
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
     Setting<std::string> image_identity;  ///< of the image in the drive

@@ -153,7 +153,6 @@ class FakeTree final : public Tree {
     int waits = 0;                ///< so many times a patient run is to be asked again
     std::optional<Fault> fault;   ///< the answer to the next set and run
 
-  private:
     static control::PropertyDescription described(const std::string& name, const std::string& doc,
                                                   std::vector<std::string> values,
                                                   const std::string& role, bool secret = false) {
@@ -172,6 +171,7 @@ class FakeTree final : public Tree {
         at(path).properties.push_back(std::move(description));
     }
 
+  private:
     static Fault invalid(const std::string& path) {
         return {FaultKind::not_found, "Invalid target " + path};
     }
@@ -235,6 +235,7 @@ class FakeTerminal final : public Terminal {
     void allow_pauses(bool allowed) override { pauses = allowed; }
     bool rest(std::chrono::milliseconds) override { return ++rests != interrupted_at; }
     std::size_t width() const override { return columns; }
+    std::size_t height() const override { return rows; }
     Result<void> run_console(Tree&, const control::RunRequest& request,
                              control::RunReply) override {
         output += "<console of " + request.target + (request.force ? " by force" : "") + ">\n";
@@ -244,6 +245,7 @@ class FakeTerminal final : public Terminal {
     std::string output;
     std::deque<std::string> answers;
     std::size_t columns = 0;
+    std::size_t rows = 0;
     int rests = 0;
     int interrupted_at = 0;
     bool pauses = true;
