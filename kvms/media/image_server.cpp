@@ -174,7 +174,8 @@ void ImageServer::request_blocks() {
 void ImageServer::review() {
     if (report_.status == Status::operational && reader_.state() == ImageReader::State::open)
         return;
-    if (reader_.state() == ImageReader::State::open && !reader_.head().empty()) {
+    if (reader_.state() == ImageReader::State::open && !reader_.head().empty() &&
+        !reader_.stalled()) {
         became_operational();
     } else if (reader_.state() == ImageReader::State::changed &&
                report_.status != Status::image_changed) {
@@ -198,6 +199,10 @@ void ImageServer::became_operational() {
 
 void ImageServer::tick() {
     reader_.expire(Clock::now());
+    if (reader_.stalled() && report_.status == Status::operational) {
+        report_.last_error = "The server did not answer a read within 20 seconds.";
+        report(Status::stalled, report_.last_error + " The line may be too slow.");
+    }
     note_figures();
     publish();
     request_blocks(); // the line may have been idle for long enough to fill

@@ -388,6 +388,7 @@ void ManagedHost::on_drive_changed() {
         return;
     const auto& status = drive_.status();
     host_->wait_for_cd(drive_.wanted() && status.holding);
+    host_->set_cd_coming(!image_on_its_way().empty());
     follow_problems();
     // Taken over first: inserting may fail at once, and then calls this again.
     const std::string before = std::exchange(last_status_, status.status);
