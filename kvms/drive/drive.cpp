@@ -277,6 +277,7 @@ void Drive::on_line(const std::string& line) {
     status_.detail = text(*object, "detail");
     status_.size = number<std::uint64_t>(*object, "size");
     status_.bytes_read = number<std::uint64_t>(*object, "bytes_read");
+    status_.confinement = text(*object, "confinement");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     status_.identity = text(*object, "identity");
