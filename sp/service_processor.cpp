@@ -1,6 +1,7 @@
 #include "sp/service_processor.h"
 
 #include "base/files.h"
+#include "base/process.h"
 #include "sp/control/events.h"
 #include "sp/control/server.h"
 #include "sp/service/ssh_door.h"
@@ -13,6 +14,7 @@
 #include "sp/targets/targets.h"
 #include "vmm/kvm_probe.h"
 
+#include <linux/capability.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -184,20 +186,26 @@ struct ServiceProcessor::Impl {
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
-        sessions->on_end(
-            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
+        sessions->on_end([this](std::int64_t id) { host->end_session(std::to_string(id)); });
+        accounts->on_roles([this](const std::string& name, Roles roles) {
+            for (const Session& session : sessions->list())
+                if (session.account == name)
+                    host->follow_roles(std::to_string(session.id), roles);
+        });
         return {};
     }
 
     std::optional<uid_t> qemu_uid() {
-        if (geteuid() != 0)
-            return std::nullopt;
+        for (const int needed : {CAP_SETUID, CAP_SETGID, CAP_CHOWN})
+            if (!has_capability(needed))
+                return std::nullopt;
         for (const std::string& path : {options.paths.state_dir, options.paths.run_dir})
             if (!others_can_enter(path)) {
-                events->append("System", "Log", "minor",
-                               "QEMU runs as root, because other users cannot pass through the "
-                               "folders above " +
-                                   path + "; put it where they can (mode 711).");
+                events->append(
+                    "System", "Log", "minor",
+                    "QEMU runs under lomd's user, because other users cannot pass through the "
+                    "folders above " +
+                        path + "; put it where they can (mode 711).");
                 return std::nullopt;
             }
         return first_qemu_uid;

@@ -4,6 +4,7 @@
 #include "base/json_fields.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -187,6 +188,7 @@ void Drive::start() {
     options.argv = arguments();
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
+    options.capabilities = {CAP_SYS_ADMIN}; // to mount
     save_record({}); // before: so that our successor looks for it in any case
     const auto process = spawn(options);
     if (!process)

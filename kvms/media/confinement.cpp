@@ -1,9 +1,11 @@
 #include "kvms/media/confinement.h"
 
 #include "base/fd.h"
+#include "base/process.h"
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -40,10 +42,19 @@ Fault failed(const std::string& what, int error) {
 
 // The user
 
+bool drop_capabilities() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3]{};
+    return syscall(SYS_capset, &header, none) == 0; // the ambient ones go with them
+}
+
 Result<void> become_nobody() {
-    if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || setresgid(nobody, nobody, nobody) != 0 ||
-                           setresuid(nobody, nobody, nobody) != 0))
+    if (has_capability(CAP_SETUID) && has_capability(CAP_SETGID) &&
+        (setgroups(0, nullptr) != 0 || setresgid(nobody, nobody, nobody) != 0 ||
+         setresuid(nobody, nobody, nobody) != 0))
         return failed("it cannot become the user nobody", errno);
+    if (!drop_capabilities())
+        return failed("it keeps capabilities", errno);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
         return failed("prctl", errno);
     return {};
@@ -70,13 +81,16 @@ constexpr const char* places[] = {"/etc",
                                   "/run/NetworkManager",
                                   "/dev/urandom"};
 
-bool allow(int ruleset, const std::string& path) {
+constexpr std::uint64_t keep_files = look | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                                     LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
+
+bool allow(int ruleset, const std::string& path, std::uint64_t in_folders = look) {
     const UniqueFd place(open(path.c_str(), O_PATH | O_CLOEXEC));
     struct stat found {};
     if (!place || fstat(place.get(), &found) != 0)
         return true; // not every system has all
     landlock_path_beneath_attr rule{};
-    rule.allowed_access = S_ISDIR(found.st_mode) ? look : read_file;
+    rule.allowed_access = S_ISDIR(found.st_mode) ? in_folders : read_file;
     rule.parent_fd = place.get();
     return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
@@ -92,8 +106,8 @@ Result<bool> limit_files(const Reach& reach) {
     bool fine = static_cast<bool>(ruleset);
     for (const char* place : places)
         fine = fine && allow(ruleset.get(), place);
-    for (const std::string& place : reach.read)
-        fine = fine && allow(ruleset.get(), place);
+    if (!reach.write.empty())
+        fine = fine && allow(ruleset.get(), reach.write, keep_files);
     if (!fine || syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
         return failed("Landlock refuses its rules", errno);
     return true;
@@ -130,9 +144,20 @@ constexpr int allowed[] = {
     SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(getrandom), SCMP_SYS(uname),
     SCMP_SYS(sysinfo), SCMP_SYS(getrusage)};
 
-bool allow_by_argument(scmp_filter_ctx filter) {
-    bool fine = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-                                 SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY)) == 0;
+/// Of who has a folder to write in; where its files are, Landlock and the user say.
+constexpr int allowed_writing[] = {SCMP_SYS(openat),    SCMP_SYS(pwrite64),  SCMP_SYS(pwritev),
+                                   SCMP_SYS(flock),     SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
+                                   SCMP_SYS(fallocate), SCMP_SYS(fdatasync), SCMP_SYS(fsync),
+                                   SCMP_SYS(utimensat), SCMP_SYS(statfs),    SCMP_SYS(fstatfs)};
+
+bool allow_by_argument(scmp_filter_ctx filter, bool writes) {
+    bool fine = true;
+    if (writes)
+        for (const int call : allowed_writing)
+            fine = fine && seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
+    else
+        fine = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+                                SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY)) == 0;
     for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK})
         fine =
             fine && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
@@ -151,12 +176,12 @@ struct FilterDeleter {
     void operator()(void* filter) const { seccomp_release(filter); }
 };
 
-Result<void> limit_calls() {
+Result<void> limit_calls(bool writes) {
     const std::unique_ptr<void, FilterDeleter> filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
     bool fine = filter != nullptr;
     for (const int call : allowed)
         fine = fine && seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0) == 0;
-    fine = fine && allow_by_argument(filter.get()) &&
+    fine = fine && allow_by_argument(filter.get(), writes) &&
            seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
     const int loaded = fine ? seccomp_load(filter.get()) : -EINVAL;
     return loaded == 0 ? Result<void>() : failed("seccomp", -loaded);
@@ -186,6 +211,15 @@ std::string what_holds(int status_file, bool landlock) {
 
 } // namespace
 
+Result<std::string> hand_over(const std::string& folder) {
+    UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || (has_capability(CAP_SETUID) &&
+                (fchown(fd.get(), nobody, nobody) != 0 || fchmod(fd.get(), 0700) != 0)))
+        return Fault{FaultKind::unavailable,
+                     "The folder " + folder + " cannot be used: " + std::strerror(errno) + "."};
+    return "/proc/self/fd/" + std::to_string(fd.release());
+}
+
 Result<std::string> confine(const Reach& reach) {
     const UniqueFd status(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
     if (const auto done = become_nobody(); !done)
@@ -195,7 +229,7 @@ Result<std::string> confine(const Reach& reach) {
     const auto landlock = limit_files(reach);
     if (!landlock)
         return landlock.fault();
-    if (const auto done = limit_calls(); !done)
+    if (const auto done = limit_calls(!reach.write.empty()); !done)
         return done.fault();
     return what_holds(status.get(), *landlock);
 }

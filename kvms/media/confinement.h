@@ -6,13 +6,16 @@
 #include "base/result.h"
 
 #include <string>
-#include <vector>
 
 namespace lom::media {
 
 struct Reach {
-    std::vector<std::string> read; ///< folders and files to be read besides
+    std::string write; ///< folder of its own; empty: nothing is written
 };
+
+/// The folder becomes the user nobody's; the answer is the path to it that leads there afterwards,
+/// whatever lies above it.
+Result<std::string> hand_over(const std::string& folder);
 
 /// As the user nobody, without capabilities, without new privileges, behind a seccomp filter and,
 /// where the kernel has Landlock, with no other file in reach. The answer is what holds, as the

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -18,8 +19,10 @@ namespace {
 
 constexpr long connections = 16;
 constexpr long most_redirects = 5;
-constexpr long login_limit = 15;  // seconds, to a connection
-constexpr long silence_limit = 9; // seconds, as with SFTP
+constexpr long login_limit = 15;          // seconds, to a connection
+constexpr long silence_limit = 9;         // seconds, as with SFTP
+constexpr std::uint32_t look_request = 0; // the engine's ids start at 16
+constexpr std::size_t longest_tag = 256;
 constexpr std::uint32_t longest_error = 64U << 10U;
 constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
 
@@ -88,6 +91,7 @@ class HttpSource final : public Source {
         std::uint32_t filled = 0;
         std::span<char> room;
         std::optional<ContentRange> range;
+        std::string tag;
         bool under_way = false;
     };
     struct Watch {
@@ -99,6 +103,8 @@ class HttpSource final : public Source {
     void act(curl_socket_t socket, int events);
     void collect();
     void done(Exchange& exchange, CURLcode result);
+    void look();
+    void looked();
     void probed(const Exchange& exchange, long http_status);
     void refused(long http_status);
     void transport_failed(CURLcode result);
@@ -118,6 +124,13 @@ class HttpSource final : public Source {
     std::vector<std::unique_ptr<Exchange>> exchanges_; ///< used again and again
     std::map<curl_socket_t, Watch> watches_;
     ImageFacts facts_;
+    /// A read whose reply has come.
+    struct Unseen {
+        std::uint32_t request;
+        std::uint32_t length;
+    };
+    std::deque<Unseen> unseen_;
+    std::size_t vouching_ = 0; ///< for so many of them, when the look under way is answered
     bool opened_ = false;
     bool failed_ = false;
     std::string refusal_; ///< of the policy, for an address
@@ -133,7 +146,7 @@ HttpSource::HttpSource(Loop& loop, const HttpSettings& settings, SourceListener&
     curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
     curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, connections);
-    send(0, 0, 1); // one byte tells the size and whether ranges are served
+    send(look_request, 0, 1); // one byte tells the size and whether ranges are served
 }
 
 HttpSource::~HttpSource() {
@@ -210,6 +223,7 @@ void HttpSource::send(std::uint32_t request, std::uint64_t offset, std::uint32_t
     exchange->filled = 0;
     exchange->room = {};
     exchange->range.reset();
+    exchange->tag.clear();
     exchange->under_way = true;
     const std::string range = std::to_string(offset) + "-" + std::to_string(offset + length - 1);
     curl_easy_setopt(exchange->easy, CURLOPT_RANGE, range.c_str());
@@ -221,11 +235,16 @@ void HttpSource::send(std::uint32_t request, std::uint64_t offset, std::uint32_t
 std::size_t HttpSource::on_header(char* bytes, std::size_t, std::size_t count, void* data) {
     auto& exchange = *static_cast<Exchange*>(data);
     static constexpr std::string_view name = "content-range: ";
+    static constexpr std::string_view tag = "etag: ";
     const std::string_view line(bytes, count);
     if (line.starts_with("HTTP/"))
-        exchange.range.reset(), exchange.filled = 0; // another reply: redirected, or logged in
+        exchange.range.reset(), exchange.tag.clear(),
+            exchange.filled = 0; // another reply: redirected, or logged in
     else if (line.size() > name.size() && strncasecmp(bytes, name.data(), name.size()) == 0)
         exchange.range = parse_content_range(line.substr(name.size()));
+    else if (line.size() < longest_tag && line.size() > tag.size() &&
+             strncasecmp(bytes, tag.data(), tag.size()) == 0)
+        exchange.tag = line.substr(tag.size());
     return count;
 }
 
@@ -243,7 +262,7 @@ std::size_t HttpSource::on_body(char* bytes, std::size_t, std::size_t count, voi
     if (source.failed_ || !exchange.range || exchange.range->first != exchange.offset ||
         count > exchange.length - exchange.filled)
         return 0;
-    if (source.opened_) {
+    if (source.opened_ && exchange.request != look_request) {
         if (exchange.room.empty())
             exchange.room = source.listener_.source_room(exchange.request, exchange.length);
         if (exchange.room.size() < exchange.length)
@@ -315,8 +334,10 @@ void HttpSource::collect() {
         if (!failed_)
             done(*exchange, result);
     }
-    if (any && opened_ && !failed_)
-        listener_.source_ready();
+    if (!any || !opened_ || failed_)
+        return;
+    look();
+    listener_.source_ready();
 }
 
 void HttpSource::done(Exchange& exchange, CURLcode result) {
@@ -333,7 +354,8 @@ void HttpSource::done(Exchange& exchange, CURLcode result) {
     curl_off_t modified = -1;
     curl_easy_getinfo(exchange.easy, CURLINFO_FILETIME_T, &modified);
     const bool same = exchange.range && exchange.range->total == facts_.size &&
-                      std::max<curl_off_t>(modified, 0) == facts_.modified;
+                      std::max<curl_off_t>(modified, 0) == facts_.modified &&
+                      exchange.tag == facts_.tag;
     if (result != CURLE_OK || status != 206 || !same || exchange.filled == 0) {
         // Whether it is another image now, the next attempt finds out.
         fail(Status::reconnecting,
@@ -342,7 +364,27 @@ void HttpSource::done(Exchange& exchange, CURLcode result) {
              true);
         return;
     }
-    listener_.source_received(exchange.request, exchange.filled);
+    if (exchange.request == look_request)
+        looked();
+    else
+        unseen_.push_back({exchange.request, exchange.filled});
+}
+
+/// The file may be written to while it is sent to us: its size, time and tag, asked for after a
+/// read, vouch for what was read; only then is it given away.
+void HttpSource::look() {
+    if (failed_ || vouching_ != 0 || unseen_.empty())
+        return;
+    vouching_ = unseen_.size();
+    send(look_request, 0, 1);
+}
+
+void HttpSource::looked() {
+    for (; vouching_ > 0 && !failed_; --vouching_) {
+        const Unseen seen = unseen_.front();
+        unseen_.pop_front();
+        listener_.source_received(seen.request, seen.length);
+    }
 }
 
 void HttpSource::probed(const Exchange& exchange, long status) {
@@ -361,7 +403,7 @@ void HttpSource::probed(const Exchange& exchange, long status) {
     }
     curl_off_t modified = -1;
     curl_easy_getinfo(exchange.easy, CURLINFO_FILETIME_T, &modified);
-    facts_ = {size, std::max<curl_off_t>(modified, 0)};
+    facts_ = {size, std::max<curl_off_t>(modified, 0), exchange.tag};
     if (facts_.size < settings_.least_size) {
         fail(Status::too_short,
              "The file has only " + std::to_string(facts_.size) +

@@ -7,8 +7,10 @@
 #include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
 #include "sp/service/image_policy.h"
+#include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
+#include "sp/tree/roles.h"
 #include "sp/tree/settings.h"
 #include "vmm/host.h"
 
@@ -130,6 +132,15 @@ class ManagedHost {
     kvms::Screen& screen() { return screen_; }
     HostSettings& settings() { return settings_; }
 
+    // -- who is there
+
+    SeatRequest& console_seat() { return console_seat_; }
+    SeatRequest& screen_seat() { return screen_seat_; }
+    /// Its consoles and screens end.
+    void end_session(const std::string& session);
+    /// What it may not do any more ends now: typing, or looking too.
+    void follow_roles(const std::string& session, Roles roles);
+
     // -- the screen's keyboard
 
     /// Follows keyboard_layout and clipboard_typing.
@@ -211,6 +222,8 @@ class ManagedHost {
     VncDoor vnc_;
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
+    SeatRequest console_seat_;
+    SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;
     bool followed_ = false; ///< the settings, since this lomd began
     bool inserted_ = false; ///< the host was told to have the image in its drive

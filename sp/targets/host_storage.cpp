@@ -165,8 +165,7 @@ Target::Ptr host_storage_target(const TargetContext& context) {
         host.settings().on_outage,
         {.name = "on_outage",
          .doc = "What becomes of a guest that reads while the image's source is away for more than "
-                "20 seconds. wait: it is held, and goes on when the source is back. report: it "
-                "gets an I/O error.",
+                "20 seconds.",
          .write = Role::admin | Role::console,
          .changed = follow});
     target->persistent<std::int64_t>(

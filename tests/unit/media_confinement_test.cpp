@@ -120,6 +120,26 @@ TEST_F(MediaConfinement, nothing_is_written_and_no_secret_read) {
     EXPECT_FALSE(allowed([] { return opens("/proc/self/mem", O_RDONLY); }));
 }
 
+TEST_F(MediaConfinement, a_folder_that_was_handed_over_is_written_in_and_nothing_else) {
+    std::string folder = "/tmp/lom-media-XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    const bool landlock = has_landlock();
+    const pid_t child = fork();
+    if (child == 0) {
+        const auto path = media::hand_over(folder);
+        if (!path || !media::confine({.write = *path}))
+            _exit(3);
+        const std::string file = *path + "/x";
+        const bool written = opens(file.c_str(), O_RDWR | O_CREAT) && unlink(file.c_str()) == 0;
+        const bool beside = opens("/tmp/lom-media-test", O_RDWR | O_CREAT);
+        _exit(written && !(landlock && beside) ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    rmdir(folder.c_str());
+    EXPECT_EQ(status, 0);
+}
+
 TEST_F(MediaConfinement, no_other_kind_of_network) {
     for (const int family : {AF_PACKET, AF_VSOCK, AF_ALG, AF_BLUETOOTH})
         EXPECT_FALSE(allowed([family] { return has_socket(family, SOCK_DGRAM); })) << family;
