@@ -288,6 +288,7 @@ void Drive::on_line(const std::string& line) {
     status_.latency = number<std::uint64_t>(*object, "latency");
     status_.cache_hits = number<std::uint64_t>(*object, "cache_hits");
     status_.fill = number<std::uint64_t>(*object, "fill");
+    status_.confinement = text(*object, "confinement");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     status_.identity = text(*object, "identity");

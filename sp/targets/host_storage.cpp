@@ -219,6 +219,9 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                      return done(set.fault());
                  apply(context, caller, done);
              }});
+    target->shows<std::string>("confinement",
+                               "What holds the program that reads the image, as the kernel says.",
+                               [&host] { return host.image().confinement; });
     const auto follow = [&host] { host.follow_outage_policy(); };
     target->persistent<OnOutage>(
         host.settings().on_outage,
