@@ -1,6 +1,7 @@
 // lom-media: serves one remote image as a file, in the foreground, until SIGTERM; or copies one
 // file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/stream.h"
+#include "kvms/media/browser_source.h"
 #include "kvms/media/credentials.h"
 #include "kvms/media/file_source.h"
 #include "kvms/media/http_source.h"
@@ -36,6 +37,7 @@ struct Options {
     std::string file;
     std::string known_hosts;
     std::string control;
+    std::string feed;
     std::string tls_ca;
     std::string tls_pin;
     std::string allowed_folder;
@@ -65,6 +67,8 @@ void declare(CLI::App& app, Options& options) {
                    "where the images of file: lie; without it there are none");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
+    app.add_option("--feed", options.feed,
+                   "unix socket where the page with a browser: image connects");
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
     app.add_option("--hold", options.hold,
@@ -96,6 +100,7 @@ struct Settings {
     ReaderSettings nfs;
     ReaderSettings smb;
     FileSettings file;
+    BrowserSettings browser;
     const ImageUri& uri() const { return sftp.uri; }
     void accept_any_size() {
         sftp.least_size = http.least_size = nfs.least_size = smb.least_size = file.least_size = 0;
@@ -117,6 +122,8 @@ OpenSource opener(lom::Loop& loop, Settings& settings) {
             return open_reader(loop, settings.nfs, listener);
         if (scheme == "smb")
             return open_reader(loop, settings.smb, listener);
+        if (scheme == "browser")
+            return open_browser(loop, settings.browser, listener);
         if (scheme == "file")
             return open_file(loop, settings.file, listener);
         return open_sftp(loop, settings.sftp, listener);
@@ -151,11 +158,21 @@ int serve(const Options& options) {
                       {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin},
                       {*uri, settings.sftp.credentials, beside_us("lom-nfs")},
                       {*uri, settings.sftp.credentials, beside_us("lom-smb"), smb_readers},
-                      {*uri, options.allowed_folder}};
+                      {*uri, options.allowed_folder},
+                      {}};
+    if (uri->scheme == "browser" && (options.transfers() || options.feed.empty()))
+        return complain({lom::FaultKind::usage, "An image in a browser needs --feed, and a FILE."},
+                        exit_usage);
     if (options.transfers()) {
         const int status = transfer(options, settings);
         settings.sftp.credentials.wipe();
         _exit(status); // as below
+    }
+    if (uri->scheme == "browser") { // lomd connects the page there
+        auto listener = lom::listen_unix(options.feed, 0600);
+        if (!listener)
+            return complain(listener.fault(), exit_failed);
+        settings.browser.listener = std::move(*listener);
     }
     const auto file = prepare_mount_point(options.file);
     if (!file)

@@ -6,6 +6,7 @@
 #include "kvms/console/console.h"
 #include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
+#include "sp/service/local_image.h"
 #include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
@@ -34,6 +35,8 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
+    static constexpr const char* docs[] = {"It is held until the source is back.",
+                                           "It gets an I/O error."};
 };
 
 enum class ScreenAccess { view, control };
@@ -133,6 +136,9 @@ class ManagedHost {
     /// What it may not do any more ends now: typing, or looking too.
     void follow_roles(const std::string& session, Roles roles);
 
+    /// The image on somebody's own computer.
+    LocalImage& local_image() { return local_image_; }
+
     // -- the screen's keyboard
 
     /// Follows keyboard_layout and clipboard_typing.
@@ -184,6 +190,8 @@ class ManagedHost {
     Result<void> open_parts(const Paths& paths, vmm::HostEnvironment environment,
                             const vmm::HostDefinition& initial);
     void follow_drive();
+    std::string inserted_uri() const;
+    Result<void> set_image(const std::string& uri);
     void on_drive_changed();
     void on_host_changed();
     void note_boot();
@@ -211,6 +219,7 @@ class ManagedHost {
     VncDoor vnc_;
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
+    LocalImage local_image_;
     SeatRequest console_seat_;
     SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;

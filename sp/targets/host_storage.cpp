@@ -12,6 +12,9 @@ constexpr std::int64_t longest_outage = 7 * 86400;
 Result<void> check_uri(const std::string& uri) {
     if (uri.empty())
         return {};
+    if (LocalImage::is_local(uri))
+        return Fault{FaultKind::invalid_value,
+                     "An image on one's own computer is inserted on the web page."};
     const auto parsed = media::parse_image_uri(uri);
     return parsed ? Result<void>() : parsed.fault();
 }
@@ -93,6 +96,51 @@ Result<void> check_outage_timeout(std::int64_t seconds) {
     return {};
 }
 
+void start_local(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
+    LocalImage::Request request{.session = call.caller.session,
+                                .who = call.caller.account + " (" + call.caller.source + ")",
+                                .force = call.force};
+    for (const auto& [name, value] : call.properties) {
+        if (name == "file")
+            request.file = std::get<std::string>(value);
+        else if (name == "resume")
+            request.resume = std::get<bool>(value);
+    }
+    host.local_image().open(request, [done](Result<UniqueFd> fd) {
+        if (!fd)
+            return done(fd.fault());
+        VerbOutcome outcome;
+        outcome.message = "The image is read from the page as long as it is open.";
+        outcome.stream = "image";
+        outcome.fd = std::move(*fd);
+        done(std::move(outcome));
+    });
+}
+
+Target::Ptr local_target(ManagedHost& host) {
+    auto target = Target::make("local", "An image on the computer of somebody at the web page.");
+    target->shows<std::string>("file", "Its name; empty: none is in the drive.",
+                               [&host] { return host.local_image().file(); });
+    target->shows<std::string>("session", "The session in /SP/sessions that it ends with.",
+                               [&host] { return host.local_image().session(); });
+    target->shows<std::string>("user", "Whose it is.",
+                               [&host] { return host.local_image().who(); });
+    Verb verb{.name = "start",
+              .doc = "Lets a program feed the drive with a file of its own: the web page does "
+                     "that. -force: instead of somebody else's.",
+              .role = Role::admin | Role::console,
+              .asks = false,
+              .run = [&host](const VerbCall& call, const std::string&, const Verb::Done& done) {
+                  start_local(host, call, done);
+              }};
+    verb.takes.push_back(Target::property_of<std::string>(
+        {.name = "file", .doc = "Name of the file, without folders.", .required = true}));
+    verb.takes.push_back(Target::property_of<bool>(
+        {.name = "resume", .doc = "true: only to go on with what is in the drive."}));
+    target->verb(std::move(verb));
+    return target;
+}
+
 std::string size_text(std::uint64_t bytes) {
     if (bytes == 0)
         return "";
@@ -146,6 +194,10 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                                 [&host] { return static_cast<std::int64_t>(host.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&host] { return host.image().volume_id; });
+    target->shows<std::int64_t>(
+        "bytes_read", "Bytes read from the image's source so far.",
+        [&host] { return static_cast<std::int64_t>(host.image().bytes_read); });
+    target->child(local_target(host));
     target->child(remote_target(host));
     return target;
 }
