@@ -1,6 +1,7 @@
 #include "sp/service_processor.h"
 
 #include "base/files.h"
+#include "base/process.h"
 #include "sp/control/events.h"
 #include "sp/control/server.h"
 #include "sp/service/ssh_door.h"
@@ -13,6 +14,7 @@
 #include "sp/targets/targets.h"
 #include "vmm/kvm_probe.h"
 
+#include <linux/capability.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -135,6 +137,7 @@ struct ServiceProcessor::Impl {
         sessions.emplace(loop, *database, resume_grace);
         settings.emplace(*database);
         doors.emplace(*database);
+        image_policy.emplace(*database);
         return {};
     }
 
@@ -178,8 +181,8 @@ struct ServiceProcessor::Impl {
                 return made.fault();
         environment.qemu_uid = qemu_uid();
         versions = vmm::read_versions(loop, environment.qemu);
-        auto opened =
-            ManagedHost::open(loop, options.paths, *database, *events, environment, definition);
+        auto opened = ManagedHost::open(loop, options.paths, *database, *events, *image_policy,
+                                        environment, definition);
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
@@ -193,14 +196,16 @@ struct ServiceProcessor::Impl {
     }
 
     std::optional<uid_t> qemu_uid() {
-        if (geteuid() != 0)
-            return std::nullopt;
+        for (const int needed : {CAP_SETUID, CAP_SETGID, CAP_CHOWN})
+            if (!has_capability(needed))
+                return std::nullopt;
         for (const std::string& path : {options.paths.state_dir, options.paths.run_dir})
             if (!others_can_enter(path)) {
-                events->append("System", "Log", "minor",
-                               "QEMU runs as root, because other users cannot pass through the "
-                               "folders above " +
-                                   path + "; put it where they can (mode 711).");
+                events->append(
+                    "System", "Log", "minor",
+                    "QEMU runs under lomd's user, because other users cannot pass through the "
+                    "folders above " +
+                        path + "; put it where they can (mode 711).");
                 return std::nullopt;
             }
         return first_qemu_uid;
@@ -210,11 +215,12 @@ struct ServiceProcessor::Impl {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
-        transfers.emplace(loop, options.paths);
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
-                                 *audit, *host, versions, *web, *webhooks, *transfers, acceleration_reason,
-                                 options.listen, options.restart}),
-                     [this](const AuditRecord& record) { write_audit(record); });
+        transfers.emplace(loop, options.paths, *image_policy);
+        tree.emplace(
+            build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
+                        versions, *web, *webhooks, *transfers, *image_policy, acceleration_reason,
+                        options.listen, options.restart}),
+            [this](const AuditRecord& record) { write_audit(record); });
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
@@ -329,6 +335,7 @@ struct ServiceProcessor::Impl {
     std::optional<Sessions> sessions;
     std::optional<SpSettings> settings;
     std::optional<DoorSettings> doors;
+    std::optional<ImagePolicySettings> image_policy;
     std::string acceleration_reason;
     std::unique_ptr<ManagedHost> host;
     std::shared_ptr<const vmm::Versions> versions;

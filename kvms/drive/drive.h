@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lom::kvms {
 
@@ -39,6 +40,13 @@ struct ImageCredentials {
     std::string ssh_key; ///< private key text
 };
 
+/// What lom-media is told besides.
+struct DriveSettings {
+    std::string tls_ca;               ///< PEM text; empty: the machine's authorities
+    std::string tls_pin;              ///< "sha256//BASE64"; empty: none
+    std::vector<std::string> options; ///< of lom-media: the policy
+};
+
 /// What becomes of a guest that reads while the source is away.
 struct OutagePolicy {
     bool wait = true;              ///< it is held; else it gets an I/O error
@@ -58,9 +66,10 @@ class Drive {
     Drive(Loop& loop, DrivePaths paths, std::function<void()> changed);
     ~Drive(); ///< leaves lom-media running
 
-    /// Serves `uri` from now on. A lom-media that already serves it (same credentials, started by
+    /// Serves `uri` from now on. A lom-media that already serves it (all the same, started by
     /// an earlier lomd) is adopted, any other one is ended first.
-    void open(const std::string& uri, const ImageCredentials& credentials);
+    void open(const std::string& uri, const ImageCredentials& credentials,
+              const DriveSettings& settings);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
     /// From now on. status().holding follows.
@@ -88,6 +97,8 @@ class Drive {
     void take_over(const ProcessId& running, const std::string& serves);
     void end(const ProcessId& process);
     void watch_process();
+    std::string authorities_file() const;
+    std::vector<std::string> arguments() const;
     void connect_control();
     void on_line(const std::string& line);
     void set_status(const std::string& status, const std::string& detail);
@@ -102,6 +113,7 @@ class Drive {
     std::string image_file_;
     std::string uri_;
     ImageCredentials credentials_;
+    DriveSettings settings_;
     DriveStatus status_;
     OutagePolicy policy_;
     std::int64_t away_since_ = 0; ///< as status_.since, over the life of several lom-media

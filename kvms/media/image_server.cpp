@@ -12,6 +12,7 @@ namespace {
 constexpr auto first_retry = std::chrono::milliseconds(100);
 constexpr auto longest_retry_at_start = std::chrono::milliseconds(5000);
 constexpr auto longest_retry_when_served = std::chrono::milliseconds(2000);
+constexpr auto longest_retry_when_awaited = std::chrono::milliseconds(500);
 /// What another try will hardly mend; refused logins may lock an account.
 constexpr auto retry_of_permanent = std::chrono::milliseconds(30000);
 
@@ -75,9 +76,11 @@ void ImageServer::retry(bool transient) {
         retry_ = loop_.after(retry_of_permanent, [this] { connect(); });
         return;
     }
-    retry_ = loop_.after(retry_delay_, [this] { connect(); });
-    retry_delay_ =
-        std::min(2 * retry_delay_, ready_ ? longest_retry_when_served : longest_retry_at_start);
+    const auto longest = !ready_                               ? longest_retry_at_start
+                         : reader_.next_deadline().has_value() ? longest_retry_when_awaited
+                                                               : longest_retry_when_served;
+    retry_ = loop_.after(std::min(retry_delay_, longest), [this] { connect(); });
+    retry_delay_ = std::min(2 * retry_delay_, longest);
 }
 
 // The source
@@ -129,7 +132,7 @@ void ImageServer::source_lost(const Problem& problem) {
         return;
     }
     if (!problem.transient)
-        reader_.refuse_pending();
+        reader_.stall();
     report_.last_error = problem.detail;
     report(ready_ && problem.transient ? Status::reconnecting : problem.status, problem.detail);
     retry(problem.transient);
@@ -184,7 +187,7 @@ void ImageServer::tick() {
 
 void ImageServer::report(Status status, std::string detail) {
     if (status == Status::operational)
-        report_.since = 0;
+        report_.since = 0, report_.tries = 0;
     else if (report_.since == 0) {
         report_.since = std::time(nullptr);
         report_.tries = 0;

@@ -1,5 +1,6 @@
 // lom-media: serves one remote image as a file, in the foreground, until SIGTERM; or copies one
 // file from there to stdout (--fetch) or from stdin to there (--store).
+#include "base/files.h"
 #include "base/stream.h"
 #include "kvms/media/browser_source.h"
 #include "kvms/media/credentials.h"
@@ -41,6 +42,9 @@ struct Options {
     std::string tls_ca;
     std::string tls_pin;
     std::string allowed_folder;
+    bool allow_loopback = false;
+    std::vector<std::string> allowed_addresses;
+    std::vector<std::string> allowed_schemes;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
@@ -65,6 +69,12 @@ void declare(CLI::App& app, Options& options) {
                    "sha256//BASE64 of the https server's public key, checked instead");
     app.add_option("--allowed-folder", options.allowed_folder,
                    "where the images of file: lie; without it there are none");
+    app.add_flag("--allow-loopback", options.allow_loopback,
+                 "the image may lie on this machine itself");
+    app.add_option("--allowed-address", options.allowed_addresses,
+                   "network or address that the image may come from; may be given again");
+    app.add_option("--allowed-scheme", options.allowed_schemes,
+                   "scheme that the URI may have; may be given again");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--feed", options.feed,
@@ -102,9 +112,24 @@ struct Settings {
     FileSettings file;
     BrowserSettings browser;
     const ImageUri& uri() const { return sftp.uri; }
+    const ImagePolicy& policy() const { return sftp.policy; }
     void accept_any_size() {
         sftp.least_size = http.least_size = nfs.least_size = smb.least_size = file.least_size = 0;
     }
+};
+
+/// What the policy does not allow: lost before it began.
+class RefusedSource final : public Source {
+  public:
+    RefusedSource(lom::Loop& loop, const std::string& why, SourceListener& listener)
+        : lost_(loop.after(std::chrono::milliseconds(0), [why, &listener] {
+              listener.source_lost({Status::not_allowed, why, false});
+          })) {}
+    void read(std::uint32_t, std::uint64_t, std::uint32_t) override {}
+    void flush() override {}
+
+  private:
+    lom::Loop::Handle lost_;
 };
 
 /// The readers lie where we lie.
@@ -114,7 +139,9 @@ std::string beside_us(const std::string& program) {
 }
 
 OpenSource opener(lom::Loop& loop, Settings& settings) {
-    return [&](SourceListener& listener) {
+    return [&](SourceListener& listener) -> std::unique_ptr<Source> {
+        if (const auto fine = settings.policy().check(settings.uri()); !fine)
+            return std::make_unique<RefusedSource>(loop, fine.fault().message, listener);
         const std::string& scheme = settings.uri().scheme;
         if (settings.uri().is_web())
             return open_http(loop, settings.http, listener);
@@ -146,20 +173,43 @@ int transfer(const Options& options, Settings& settings) {
     return done ? exit_done : complain(done.fault(), exit_failed);
 }
 
+lom::Result<ImagePolicy> policy_of(const Options& options) {
+    ImagePolicy policy{options.allow_loopback, options.allowed_schemes, {}};
+    for (const std::string& text : options.allowed_addresses) {
+        const auto network = parse_network(text);
+        if (!network)
+            return network.fault();
+        policy.networks.push_back(*network);
+    }
+    return policy;
+}
+
+lom::Result<std::string> authorities_of(const Options& options) {
+    return options.tls_ca.empty() ? std::string() : lom::read_file(options.tls_ca);
+}
+
 int serve(const Options& options) {
     auto uri = parse_image_uri(options.uri);
     if (!uri)
         return complain(uri.fault(), exit_usage);
+    auto policy = policy_of(options);
+    if (!policy)
+        return complain(policy.fault(), exit_usage);
+    auto authorities = authorities_of(options);
+    if (!authorities)
+        return complain(authorities.fault(), exit_usage);
     auto credentials = options.credentials_fd < 0 ? lom::Result<Credentials>(Credentials())
                                                   : read_credentials(options.credentials_fd);
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
-    Settings settings{{*uri, std::move(*credentials), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin},
-                      {*uri, settings.sftp.credentials, beside_us("lom-nfs")},
-                      {*uri, settings.sftp.credentials, beside_us("lom-smb"), smb_readers},
-                      {*uri, options.allowed_folder},
-                      {}};
+    Settings settings{
+        {*uri, std::move(*credentials), std::move(*policy), options.known_hosts, {}},
+        {*uri, settings.sftp.credentials, settings.policy(), std::move(*authorities),
+         options.tls_pin},
+        {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-nfs")},
+        {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-smb"), smb_readers},
+        {*uri, options.allowed_folder},
+        {}};
     if (uri->scheme == "browser" && (options.transfers() || options.feed.empty()))
         return complain({lom::FaultKind::usage, "An image in a browser needs --feed, and a FILE."},
                         exit_usage);

@@ -45,13 +45,13 @@ Result<void> LocalImage::put_in(const Request& request) {
     if (!file().empty() && session() != request.session && !request.force)
         return Fault{FaultKind::busy, "An image of " + who() + " is in the drive; eject it first."};
     // Out first: an image must never count as another session's, nor as another file.
-    if (const auto out = drive_.insert(""); !out)
+    if (const auto out = drive_.insert(request, ""); !out)
         return out;
     if (const auto stored = session_.set(request.session); !stored)
         return stored;
     if (const auto stored = who_.set(request.who); !stored)
         return stored;
-    return drive_.insert(std::string(before_name) + request.file);
+    return drive_.insert(request, std::string(before_name) + request.file);
 }
 
 void LocalImage::open(const Request& request, Done done) {
@@ -81,7 +81,7 @@ void LocalImage::try_to_connect(const std::shared_ptr<Wait>& wait) {
 
 void LocalImage::end_session(const std::string& session) {
     if (!file().empty() && *session_ == session)
-        (void)drive_.insert("");
+        (void)drive_.insert({}, "");
 }
 
 } // namespace lom

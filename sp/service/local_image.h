@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/result.h"
+#include "sp/tree/roles.h"
 #include "sp/tree/settings.h"
 
 #include <chrono>
@@ -18,18 +19,20 @@ namespace lom {
 
 class LocalImage {
   public:
-    struct Drive {
-        std::function<std::string()> uri; ///< in the drive; empty: none
-        /// Puts it in instead; empty: takes out what is in.
-        std::function<Result<void>(const std::string& uri)> insert;
-        std::function<Result<UniqueFd>()> connect; ///< to the running lom-media
-    };
     struct Request {
         std::string session; ///< in /SP/sessions
+        std::string account;
+        Roles roles;
         std::string who;     ///< "root (127.0.0.1)"
         std::string file;    ///< its name, without folders
         bool resume = false; ///< only to go on feeding what is in the drive
         bool force = false;  ///< also instead of somebody else's
+    };
+    struct Drive {
+        std::function<std::string()> uri; ///< in the drive; empty: none
+        /// Puts it in instead; empty: takes out what is in.
+        std::function<Result<void>(const Request& request, const std::string& uri)> insert;
+        std::function<Result<UniqueFd>()> connect; ///< to the running lom-media
     };
     using Done = std::function<void(Result<UniqueFd>)>;
 

@@ -80,6 +80,10 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       image_username(store, prefix + "storage/username", ""),
       image_password(store, prefix + "storage/password", ""),
       image_ssh_key(store, prefix + "storage/ssh_key", ""),
+      image_tls_ca(store, prefix + "storage/tls_ca", ""),
+      image_tls_pin(store, prefix + "storage/tls_pin", ""),
+      image_set_by(store, prefix + "storage/set_by", ""),
+      image_roles(store, prefix + "storage/set_by_roles", ""),
       on_outage(store, prefix + "storage/on_outage", OnOutage::wait),
       outage_timeout(store, prefix + "storage/outage_timeout", 0),
       image_identity(store, prefix + "storage/identity", ""),
@@ -102,8 +106,8 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
-                         const std::string& name)
-    : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
+                         const ImagePolicySettings& policy, const std::string& name)
+    : loop_(loop), events_(events), policy_(policy), settings_(store, "hosts/" + name + "/"),
       drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
       screen_(loop, screen_paths(paths, name), name,
               {.changed =
@@ -121,7 +125,8 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
       listen_address_(paths.listen_address),
       local_image_(loop, store, "hosts/" + name + "/storage/local/",
                    {.uri = [this] { return inserted_uri(); },
-                    .insert = [this](const std::string& uri) { return set_image(uri); },
+                    .insert = [this](const LocalImage::Request& request,
+                                     const std::string& uri) { return insert_local(request, uri); },
                     .connect = [this] { return drive_.connect_feed(); }}),
       console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
                            .may_have =
@@ -144,9 +149,11 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
 
 Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
                                                        Settings& store, Log& events,
+                                                       const ImagePolicySettings& policy,
                                                        vmm::HostEnvironment environment,
                                                        const vmm::HostDefinition& initial) {
-    std::unique_ptr<ManagedHost> managed(new ManagedHost(loop, paths, store, events, initial.name));
+    std::unique_ptr<ManagedHost> managed(
+        new ManagedHost(loop, paths, store, events, policy, initial.name));
     if (const auto opened = managed->open_parts(paths, std::move(environment), initial); !opened)
         return opened.fault();
     return managed;
@@ -326,7 +333,9 @@ void ManagedHost::follow_drive() {
     if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
         return drive_.open(*settings_.server_uri,
                            {*settings_.image_username, *settings_.image_password,
-                            with_newlines(*settings_.image_ssh_key)});
+                            with_newlines(*settings_.image_ssh_key)},
+                           {with_newlines(*settings_.image_tls_ca), *settings_.image_tls_pin,
+                            policy_.options(roles_of_image())});
     // The host lets go of the image first; lom-media then fails what it may still read.
     eject_image(first);
     if (drive_.wanted() || first) // one of an earlier lomd may still run
@@ -339,14 +348,33 @@ std::string ManagedHost::inserted_uri() const {
 }
 
 /// As if it had been set in the tree; empty: ejected.
-Result<void> ManagedHost::set_image(const std::string& uri) {
-    auto stored = settings_.server_uri.set(uri);
+Result<void> ManagedHost::insert_local(const LocalImage::Request& request, const std::string& uri) {
+    auto stored = set_image(uri, request.account, request.roles);
     if (stored)
         stored =
             settings_.storage_mode.set(uri.empty() ? StorageMode::disabled : StorageMode::remote);
     if (stored)
         follow_drive();
     return stored;
+}
+
+/// What the policy lets the image do hangs on who named it.
+Roles ManagedHost::roles_of_image() const {
+    const auto roles = Roles::parse(*settings_.image_roles);
+    return roles ? *roles : Roles();
+}
+
+Result<void> ManagedHost::set_image(const std::string& uri, const std::string& account,
+                                    Roles roles) {
+    if (!uri.empty())
+        if (const auto allowed = policy_.check(uri, roles); !allowed)
+            return allowed.fault();
+    for (const auto& stored :
+         {settings_.image_roles.set(uri.empty() ? "" : roles.letters()),
+          settings_.image_set_by.set(uri.empty() ? "" : account), settings_.server_uri.set(uri)})
+        if (!stored)
+            return stored.fault();
+    return {};
 }
 
 void ManagedHost::follow_outage_policy() {

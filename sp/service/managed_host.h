@@ -6,6 +6,7 @@
 #include "kvms/console/console.h"
 #include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
+#include "sp/service/image_policy.h"
 #include "sp/service/local_image.h"
 #include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
@@ -35,7 +36,7 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
-    static constexpr const char* docs[] = {"It is held until the source is back.",
+    static constexpr const char* docs[] = {"It is held until the image can be read again.",
                                            "It gets an I/O error."};
 };
 
@@ -88,6 +89,10 @@ struct HostSettings {
     Setting<std::string> image_username;
     Setting<std::string> image_password;
     Setting<std::string> image_ssh_key;
+    Setting<std::string> image_tls_ca;
+    Setting<std::string> image_tls_pin;
+    Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
+    Setting<std::string> image_roles;  ///< ... its roles then
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
     Setting<std::string> image_identity;  ///< of the image in the drive
@@ -114,6 +119,7 @@ class ManagedHost {
   public:
     static Result<std::unique_ptr<ManagedHost>> open(Loop& loop, const Paths& paths,
                                                      Settings& store, Log& events,
+                                                     const ImagePolicySettings& policy,
                                                      vmm::HostEnvironment environment,
                                                      const vmm::HostDefinition& initial);
 
@@ -159,6 +165,7 @@ class ManagedHost {
     Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
         return drive_.forget_host_key(host, port);
     }
+    Result<void> set_image(const std::string& uri, const std::string& account, Roles roles);
     /// Follows the settings now; `done` when the status has settled, after 10 s at most.
     void apply_storage(std::function<void()> done);
     /// Follows on_outage and outage_timeout.
@@ -186,12 +193,13 @@ class ManagedHost {
 
   private:
     ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
-                const std::string& name);
+                const ImagePolicySettings& policy, const std::string& name);
     Result<void> open_parts(const Paths& paths, vmm::HostEnvironment environment,
                             const vmm::HostDefinition& initial);
     void follow_drive();
     std::string inserted_uri() const;
-    Result<void> set_image(const std::string& uri);
+    Result<void> insert_local(const LocalImage::Request& request, const std::string& uri);
+    Roles roles_of_image() const;
     void on_drive_changed();
     void on_host_changed();
     void note_boot();
@@ -213,6 +221,7 @@ class ManagedHost {
     Loop& loop_;
     std::function<void(Part)> listener_;
     Log& events_;
+    const ImagePolicySettings& policy_;
     HostSettings settings_;
     kvms::Drive drive_;
     kvms::Screen screen_;

@@ -3,30 +3,49 @@
 #include "sp/targets/clock_text.h"
 #include "sp/targets/targets.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace lom {
 
 namespace {
 
 constexpr std::int64_t longest_outage = 7 * 86400;
+constexpr std::size_t longest_authorities = 48U << 10U;
 
-Result<void> check_uri(const std::string& uri) {
-    if (uri.empty())
+Result<void> check_authorities(const std::string& pem) {
+    if (pem.empty() ||
+        (pem.size() <= longest_authorities && pem.starts_with("-----BEGIN CERTIFICATE-----")))
         return {};
-    if (LocalImage::is_local(uri))
-        return Fault{FaultKind::invalid_value,
-                     "An image on one's own computer is inserted on the web page."};
-    const auto parsed = media::parse_image_uri(uri);
-    return parsed ? Result<void>() : parsed.fault();
+    return Fault{FaultKind::invalid_value,
+                 "Give certificates as PEM in one line, newlines as \\n: -----BEGIN "
+                 "CERTIFICATE-----\\n..., at most 48 KiB."};
 }
 
-/// Stores a value that changes what is mounted, and answers when the status has settled.
-template <typename T>
-auto set_and_apply(ManagedHost& host, Setting<T>& setting) {
-    return [&host, &setting](const Caller&, const T& value, const Property::Done& done) {
-        if (const auto stored = setting.set(value); !stored)
-            return done(stored.fault());
-        host.apply_storage([done] { done(SetOutcome{}); });
+Result<void> check_pin(const std::string& pin) {
+    static constexpr std::string_view begin = "sha256//";
+    static constexpr std::size_t length = 44; // of 32 bytes in base64
+    const auto is_base64 = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '+' || c == '/';
     };
+    if (pin.empty() ||
+        (pin.starts_with(begin) && pin.size() == begin.size() + length && pin.back() == '=' &&
+         std::all_of(pin.begin() + begin.size(), pin.end() - 1, is_base64)))
+        return {};
+    return Fault{FaultKind::invalid_value,
+                 "Give the SHA-256 of the server's public key as sha256// and 44 characters of "
+                 "base64."};
+}
+
+/// Follows the settings, and answers when the status has settled. The audit log gets one line with
+/// who has put what into the drive, whichever of its properties did it.
+void apply(const TargetContext& context, const Caller& caller, const Property::Done& done) {
+    const HostSettings& settings = context.host.settings();
+    if (*settings.storage_mode == StorageMode::remote && !settings.server_uri->empty())
+        context.audit.append("Audit", "Log", "info",
+                             caller.account + " from " + caller.source + ": insert " +
+                                 *settings.server_uri);
+    context.host.apply_storage([done] { done(SetOutcome{}); });
 }
 
 /// Forgets the host key of the server in server_URI and tries again.
@@ -39,7 +58,8 @@ void forget_host_key(ManagedHost& host, const Property::Done& done) {
     host.apply_storage([done] { done(SetOutcome{}); });
 }
 
-Target::Ptr remote_target(ManagedHost& host) {
+Target::Ptr remote_target(const TargetContext& context) {
+    ManagedHost& host = context.host;
     auto target = Target::make("remote", "Where the remote image lies.");
     HostSettings& settings = host.settings();
     const Roles role = Role::admin | Role::console;
@@ -69,12 +89,18 @@ Target::Ptr remote_target(ManagedHost& host) {
          .write = role,
          .get = [&settings] { return *settings.server_uri; },
          .set =
-             [apply = set_and_apply(host, settings.server_uri)](
-                 const Caller& caller, const std::string& uri, const Property::Done& done) {
-                 if (const auto fine = check_uri(uri); !fine)
-                     return done(fine.fault());
-                 apply(caller, uri, done);
+             [context](const Caller& caller, const std::string& uri, const Property::Done& done) {
+                 if (LocalImage::is_local(uri))
+                     return done(
+                         Fault{FaultKind::invalid_value,
+                               "An image on one's own computer is inserted on the web page."});
+                 if (const auto set = context.host.set_image(uri, caller.account, caller.roles);
+                     !set)
+                     return done(set.fault());
+                 apply(context, caller, done);
              }});
+    target->shows<std::string>("set_by", "The account that set server_URI.",
+                               [&settings] { return *settings.image_set_by; });
     target->persistent<std::string>(settings.image_ssh_key,
                                     {.name = "ssh_key",
                                      .doc = "Private key for the account, in one line: newlines as "
@@ -82,6 +108,22 @@ Target::Ptr remote_target(ManagedHost& host) {
                                      .write = role,
                                      .secret = true,
                                      .changed = changed});
+    target->persistent<std::string>(
+        settings.image_tls_ca,
+        {.name = "tls_ca",
+         .doc = "Certificates of the authorities that an https server is checked by: PEM in one "
+                "line, newlines as \\n; empty: those of the service processor's machine.",
+         .write = role,
+         .check = check_authorities,
+         .changed = changed});
+    target->persistent<std::string>(
+        settings.image_tls_pin,
+        {.name = "tls_pin",
+         .doc = "sha256//BASE64 of the public key that an https server must have, checked instead "
+                "of authorities; empty: none.",
+         .write = role,
+         .check = check_pin,
+         .changed = changed});
     target->persistent<std::string>(settings.image_username,
                                     {.name = "username",
                                      .doc = "Account on the image's server.",
@@ -98,6 +140,8 @@ Result<void> check_outage_timeout(std::int64_t seconds) {
 
 void start_local(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
     LocalImage::Request request{.session = call.caller.session,
+                                .account = call.caller.account,
+                                .roles = call.caller.roles,
                                 .who = call.caller.account + " (" + call.caller.source + ")",
                                 .force = call.force};
     for (const auto& [name, value] : call.properties) {
@@ -158,14 +202,18 @@ Target::Ptr host_storage_target(const TargetContext& context) {
          .doc = "remote: the image of the target 'remote' is in the drive.",
          .write = Role::admin | Role::console,
          .get = [&host] { return *host.settings().storage_mode; },
-         .set = set_and_apply(host, host.settings().storage_mode)});
+         .set =
+             [context](const Caller& caller, StorageMode mode, const Property::Done& done) {
+                 if (const auto set = context.host.settings().storage_mode.set(mode); !set)
+                     return done(set.fault());
+                 apply(context, caller, done);
+             }});
     const auto follow = [&host] { host.follow_outage_policy(); };
     target->persistent<OnOutage>(
         host.settings().on_outage,
         {.name = "on_outage",
          .doc = "What becomes of a guest that reads while the image's source is away for more than "
-                "20 seconds. wait: it is held, and goes on when the source is back. report: it "
-                "gets an I/O error.",
+                "20 seconds.",
          .write = Role::admin | Role::console,
          .changed = follow});
     target->persistent<std::int64_t>(
@@ -198,7 +246,7 @@ Target::Ptr host_storage_target(const TargetContext& context) {
         "bytes_read", "Bytes read from the image's source so far.",
         [&host] { return static_cast<std::int64_t>(host.image().bytes_read); });
     target->child(local_target(host));
-    target->child(remote_target(host));
+    target->child(remote_target(context));
     return target;
 }
 

@@ -87,6 +87,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
     add_kvms_properties(*kvms, context);
     kvms->child(host_storage_target(context));
+    kvms->child(image_policy_target(context.image_policy));
     services->child(services_https_target(context));
     services->child(kvms);
     services->child(services_ssh_target(context));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "sp/service/image_policy.h"
 #include "sp/service/managed_host.h"
 #include "sp/service/transfers.h"
 #include "sp/service/web_door.h"
@@ -49,6 +50,7 @@ struct TargetContext {
     WebDoor& web;
     Webhooks& webhooks;
     Transfers& transfers;
+    ImagePolicySettings& image_policy;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
@@ -70,6 +72,7 @@ Target::Ptr logs_target(const TargetContext& context);
 Target::Ptr alertmgmt_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
 Target::Ptr host_storage_target(const TargetContext& context);
+Target::Ptr image_policy_target(ImagePolicySettings& settings);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr bootmode_target(vmm::Host& host);
 Target::Ptr domain_target(vmm::Host& host);

@@ -453,6 +453,15 @@ def test_banners(sp):
                'connect_message=""')
 
 
+@pytest.fixture(scope="module", autouse=True)
+def left_alone():
+    """A service processor of its own with two sessions, of which nobody touches one while the tests here run."""
+    with Lomd() as sp:
+        assert sp.lom("set", "/SP/cli", "timeout=1").returncode == 0
+        alone, busy = sp.terminal(), sp.terminal()
+        yield sp, alone, busy, time.monotonic()
+
+
 def test_prompt_and_idle_time(sp):
     assert sp.lom("set", "/SP/cli", "timeout=1441").returncode == 2
     assert sp.lom("set", "/SP/cli", "timeout=15", 'prompt="<HOSTNAME>> "').returncode == 0
@@ -508,3 +517,16 @@ def test_lom_ssh_and_its_shells_are_confined(sp):
             assert re.search(r"^Uid:\s+65534\s+65534\s+65534", status, re.MULTILINE), "nobody"
             assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
     person.close()
+
+
+# -- the idle timeout; last, so that its minute passes while the tests above run
+
+def test_a_session_that_nobody_touches_ends(left_alone):
+    sp, alone, busy, since = left_alone
+    wait_until(lambda: time.monotonic() - since > 50, 60, "nearly a minute")
+    busy.send("x")
+    alone.expect(pexpect.EOF, timeout=45)
+    assert time.monotonic() - since >= 60
+    busy.send("\x15version\r")
+    busy.expect_exact("SP firmware")
+    busy.close()
