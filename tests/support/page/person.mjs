@@ -95,7 +95,11 @@ const orders = {
         .filter((one) => !one.name.includes('/redfish/'))
         .reduce((sum, one) => sum + one.encodedBodySize, 0),
     ),
-  picture: ({ who, path }) => pages[who].screenshot({ path }),
+  /** Without the messages that come and go. */
+  picture: async ({ who, path }) => {
+    await pages[who].waitForFunction(() => !document.querySelector('.note'), null, { polling: 100 });
+    await pages[who].screenshot({ path });
+  },
   url: ({ who }) => pages[who].url(),
   complaints: () => complaints,
   hosts: () => [...hosts],
