@@ -69,6 +69,12 @@ void Drive::close() {
     set_status("disabled", "");
 }
 
+Result<UniqueFd> Drive::connect_feed() const {
+    if (!process_ || !control_)
+        return Fault{FaultKind::unavailable, "The image reader is being started; try again."};
+    return connect_unix(paths_.folder + "/feed.sock");
+}
+
 Result<void> Drive::forget_host_key(std::string host, std::uint16_t port) {
     const auto known = read_file(paths_.known_hosts);
     if (!known)
@@ -211,6 +217,8 @@ std::vector<std::string> Drive::arguments() const {
                                   paths_.known_hosts,
                                   "--control",
                                   paths_.folder + "/control.sock",
+                                  "--feed",
+                                  paths_.folder + "/feed.sock",
                                   "--hold",
                                   paths_.folder + "/hold",
                                   "--cache-size",
