@@ -220,7 +220,12 @@ std::vector<std::string> Drive::arguments() const {
                                   "--feed",
                                   paths_.folder + "/feed.sock",
                                   "--hold",
-                                  paths_.folder + "/hold"};
+                                  paths_.folder + "/hold",
+                                  "--cache-size",
+                                  std::to_string(settings_.cache_bytes)};
+    if (settings_.disk_cache_bytes > 0 && make_directories(paths_.disk_cache, 0700))
+        argv.insert(argv.end(), {"--cache-dir", paths_.disk_cache, "--cache-dir-size",
+                                 std::to_string(settings_.disk_cache_bytes)});
     if (!settings_.tls_ca.empty())
         argv.insert(argv.end(), {"--tls-ca", authorities_file()});
     if (!settings_.tls_pin.empty())
@@ -287,6 +292,10 @@ void Drive::on_line(const std::string& line) {
     status_.detail = text(*object, "detail");
     status_.size = number<std::uint64_t>(*object, "size");
     status_.bytes_read = number<std::uint64_t>(*object, "bytes_read");
+    status_.rate = number<std::uint64_t>(*object, "rate");
+    status_.latency = number<std::uint64_t>(*object, "latency");
+    status_.cache_hits = number<std::uint64_t>(*object, "cache_hits");
+    status_.fill = number<std::uint64_t>(*object, "fill");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     status_.identity = text(*object, "identity");

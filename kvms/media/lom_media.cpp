@@ -47,6 +47,9 @@ struct Options {
     std::vector<std::string> allowed_schemes;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
+    std::string cache_dir;
+    std::uint64_t cache_dir_size = std::uint64_t{8} << 30U;
+    bool fill = true;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
     std::string hold;
     bool fetch = false;
@@ -79,6 +82,11 @@ void declare(CLI::App& app, Options& options) {
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--feed", options.feed,
                    "unix socket where the page with a browser: image connects");
+    app.add_option("--cache-dir", options.cache_dir,
+                   "folder of ours alone, to keep what was fetched for another time");
+    app.add_option("--cache-dir-size", options.cache_dir_size, "most bytes to keep there");
+    app.add_flag("--fill,!--no-fill", options.fill,
+                 "fetch the whole image while nobody reads, if a cache can hold it (default)");
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
     app.add_option("--hold", options.hold,
@@ -236,7 +244,15 @@ int serve(const Options& options) {
             return complain(started.fault(), exit_failed);
         keeper = std::move(*started);
     }
-    ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
+    // What lies on somebody's own computer is read when it is needed, and not kept.
+    const bool own = uri->scheme == "browser";
+    ImageServer server(loop,
+                       {options.uri,
+                        *file,
+                        options.cache_size,
+                        options.known_hosts.empty(),
+                        options.fill && !own,
+                        {own ? std::string() : options.cache_dir, options.cache_dir_size}},
                        opener(loop, settings), std::move(keeper));
     if (!options.control.empty()) {
         auto listener = lom::listen_unix(options.control, 0600);

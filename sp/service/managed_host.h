@@ -93,6 +93,8 @@ struct HostSettings {
     Setting<std::string> image_tls_pin;
     Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
     Setting<std::string> image_roles;  ///< ... its roles then
+    Setting<std::int64_t> image_cache; ///< bytes in memory
+    Setting<std::int64_t> disk_cache;  ///< bytes on disk, all images together; 0: none
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
     Setting<std::string> image_identity;  ///< of the image in the drive
@@ -161,6 +163,8 @@ class ManagedHost {
     /// What `status` of host_storage_device says, and the sentence behind it.
     std::string storage_status() const;
     std::string storage_detail() const;
+    /// A sentence while the image that the settings want may still come; else empty.
+    std::string image_on_its_way() const;
     const kvms::DriveStatus& image() const { return drive_.status(); }
     Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
         return drive_.forget_host_key(host, port);

@@ -1,10 +1,12 @@
 // /SP/services/kvms/host_storage_device: the remote image as the host's USB CD-ROM.
 #include "kvms/media/uri.h"
 #include "sp/targets/clock_text.h"
+#include "sp/targets/size_type.h"
 #include "sp/targets/targets.h"
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 
 namespace lom {
 
@@ -12,6 +14,9 @@ namespace {
 
 constexpr std::int64_t longest_outage = 7 * 86400;
 constexpr std::size_t longest_authorities = 48U << 10U;
+constexpr std::uint64_t least_cache = 2U << 20U;
+constexpr std::uint64_t most_cache = std::uint64_t{64} << 30U;
+constexpr std::uint64_t most_disk_cache = std::uint64_t{16} << 40U;
 
 Result<void> check_authorities(const std::string& pem) {
     if (pem.empty() ||
@@ -191,6 +196,63 @@ std::string size_text(std::uint64_t bytes) {
     return std::to_string((bytes + (1U << 19U)) >> 20U) + " MB";
 }
 
+std::string percent_text(const kvms::DriveStatus& image, std::uint64_t percent) {
+    return image.size == 0 ? "" : std::to_string(percent) + "%";
+}
+
+/// One digit after the point.
+std::string decimal_text(std::uint64_t value, std::uint64_t unit, const char* name) {
+    char text[48];
+    snprintf(text, sizeof(text), "%.1f %s", static_cast<double>(value) / static_cast<double>(unit),
+             name);
+    return text;
+}
+
+/// A size that the next lom-media is started with.
+void declare_size(Target& target, const char* name, const char* doc, Setting<std::int64_t>& setting,
+                  std::uint64_t least, std::uint64_t most, bool or_none) {
+    target.managed<ByteSize>(
+        {.name = name,
+         .doc = doc,
+         .write = Role::admin | Role::console,
+         .get = [&setting] { return ByteSize{static_cast<std::uint64_t>(*setting)}; },
+         .set =
+             [&setting, least, most, or_none](const Caller&, ByteSize size,
+                                              const Property::Done& done) {
+                 const bool none = or_none && size.bytes == 0;
+                 if (!none && (size.bytes < least || size.bytes > most))
+                     return done(Fault{FaultKind::invalid_value,
+                                       "Give " + std::string(or_none ? "0 or " : "") +
+                                           size_type().print(Codec<ByteSize>::wrap({least})) +
+                                           " to " +
+                                           size_type().print(Codec<ByteSize>::wrap({most})) + "."});
+                 if (const auto stored = setting.set(static_cast<std::int64_t>(size.bytes));
+                     !stored)
+                     return done(stored.fault());
+                 done(SetOutcome{});
+             }});
+}
+
+/// How the reading goes.
+void show_figures(Target& target, ManagedHost& host) {
+    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
+                              [&host] { return size_text(host.image().bytes_read); });
+    target.shows<std::string>(
+        "cache_hits", "Part of what the guest read that was here already.",
+        [&host] { return percent_text(host.image(), host.image().cache_hits); });
+    target.shows<std::string>("fill", "Part of the image that needs its source no more.",
+                              [&host] { return percent_text(host.image(), host.image().fill); });
+    target.shows<std::string>(
+        "latency", "Time that the source takes for its fastest answers.", [&host] {
+            const std::uint64_t latency = host.image().latency;
+            return latency == 0 ? std::string() : decimal_text(latency, 1000, "ms");
+        });
+    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&host] {
+        return host.image().size == 0 ? std::string()
+                                      : decimal_text(host.image().rate, 1U << 20U, "MB/s");
+    });
+}
+
 } // namespace
 
 Target::Ptr host_storage_target(const TargetContext& context) {
@@ -224,6 +286,14 @@ Target::Ptr host_storage_target(const TargetContext& context) {
          .write = Role::admin | Role::console,
          .check = check_outage_timeout,
          .changed = follow});
+    declare_size(*target, "cache_size",
+                 "Most memory for what was read of the image; from the next insertion on.",
+                 host.settings().image_cache, least_cache, most_cache, false);
+    declare_size(*target, "disk_cache_size",
+                 "Most disk space for what was read of all images, kept for another time; from the "
+                 "next insertion on. 0: none is kept.",
+                 host.settings().disk_cache, least_cache, most_disk_cache, true);
+    show_figures(*target, host);
     target->shows<std::string>("last_error", "What the image's source failed with last.",
                                [&host] { return host.image().last_error; });
     target->shows<std::string>("size", "Size of the image.",

@@ -8,8 +8,8 @@ enum class SeatWord { ask, give, keep };
 template <>
 struct Names<SeatWord> {
     static constexpr const char* all[] = {"ask", "give", "keep"};
-    static constexpr const char* docs[] = {"Asks whoever has the keyboard for it.",
-                                           "Gives it to who asks.", "Keeps it."};
+    static constexpr const char* docs[] = {"You ask the writer for the keyboard.",
+                                           "You let whoever asks have it.", "You keep it."};
 };
 
 namespace {
