@@ -126,6 +126,11 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
       listen_address_(paths.listen_address),
+      local_image_(loop, store, "hosts/" + name + "/storage/local/",
+                   {.uri = [this] { return inserted_uri(); },
+                    .insert = [this](const LocalImage::Request& request,
+                                     const std::string& uri) { return insert_local(request, uri); },
+                    .connect = [this] { return drive_.connect_feed(); }}),
       console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
                            .may_have =
                                [this](const std::string& session) {
@@ -274,9 +279,12 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
 void ManagedHost::end_session(const std::string& session) {
     screen_.drop_session(session);
     console_->detach_session(session, "the session has ended");
+    local_image_.end_session(session);
 }
 
 void ManagedHost::follow_roles(const std::string& session, Roles roles) {
+    if (!roles.intersects(Role::admin | Role::console))
+        local_image_.end_session(session);
     if (roles.intersects(Role::console))
         return;
     console_->detach_session(session, "the role c (console) was taken away");
@@ -338,6 +346,21 @@ void ManagedHost::follow_drive() {
     if (drive_.wanted() || first) // one of an earlier lomd may still run
         drive_.close();
     on_drive_changed();
+}
+
+std::string ManagedHost::inserted_uri() const {
+    return *settings_.storage_mode == StorageMode::remote ? *settings_.server_uri : std::string();
+}
+
+/// As if it had been set in the tree; empty: ejected.
+Result<void> ManagedHost::insert_local(const LocalImage::Request& request, const std::string& uri) {
+    auto stored = set_image(uri, request.account, request.roles);
+    if (stored)
+        stored =
+            settings_.storage_mode.set(uri.empty() ? StorageMode::disabled : StorageMode::remote);
+    if (stored)
+        follow_drive();
+    return stored;
 }
 
 /// What the policy lets the image do hangs on who named it.
