@@ -95,6 +95,10 @@ Target::Ptr remote_target(const TargetContext& context) {
          .get = [&settings] { return *settings.server_uri; },
          .set =
              [context](const Caller& caller, const std::string& uri, const Property::Done& done) {
+                 if (LocalImage::is_local(uri))
+                     return done(
+                         Fault{FaultKind::invalid_value,
+                               "An image on one's own computer is inserted on the web page."});
                  if (const auto set = context.host.set_image(uri, caller.account, caller.roles);
                      !set)
                      return done(set.fault());
@@ -137,6 +141,53 @@ Result<void> check_outage_timeout(std::int64_t seconds) {
     if (seconds < 0 || seconds > longest_outage)
         return Fault{FaultKind::invalid_value, "Give 0 to 604800 seconds."};
     return {};
+}
+
+void start_local(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
+    LocalImage::Request request{.session = call.caller.session,
+                                .account = call.caller.account,
+                                .roles = call.caller.roles,
+                                .who = call.caller.account + " (" + call.caller.source + ")",
+                                .force = call.force};
+    for (const auto& [name, value] : call.properties) {
+        if (name == "file")
+            request.file = std::get<std::string>(value);
+        else if (name == "resume")
+            request.resume = std::get<bool>(value);
+    }
+    host.local_image().open(request, [done](Result<UniqueFd> fd) {
+        if (!fd)
+            return done(fd.fault());
+        VerbOutcome outcome;
+        outcome.message = "The image is read from the page as long as it is open.";
+        outcome.stream = "image";
+        outcome.fd = std::move(*fd);
+        done(std::move(outcome));
+    });
+}
+
+Target::Ptr local_target(ManagedHost& host) {
+    auto target = Target::make("local", "An image on the computer of somebody at the web page.");
+    target->shows<std::string>("file", "Its name; empty: none is in the drive.",
+                               [&host] { return host.local_image().file(); });
+    target->shows<std::string>("session", "The session in /SP/sessions that it ends with.",
+                               [&host] { return host.local_image().session(); });
+    target->shows<std::string>("user", "Whose it is.",
+                               [&host] { return host.local_image().who(); });
+    Verb verb{.name = "start",
+              .doc = "Lets a program feed the drive with a file of its own: the web page does "
+                     "that. -force: instead of somebody else's.",
+              .role = Role::admin | Role::console,
+              .asks = false,
+              .run = [&host](const VerbCall& call, const std::string&, const Verb::Done& done) {
+                  start_local(host, call, done);
+              }};
+    verb.takes.push_back(Target::property_of<std::string>(
+        {.name = "file", .doc = "Name of the file, without folders.", .required = true}));
+    verb.takes.push_back(Target::property_of<bool>(
+        {.name = "resume", .doc = "true: only to go on with what is in the drive."}));
+    target->verb(std::move(verb));
+    return target;
 }
 
 std::string size_text(std::uint64_t bytes) {
@@ -219,6 +270,9 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                      return done(set.fault());
                  apply(context, caller, done);
              }});
+    target->shows<std::string>("confinement",
+                               "What holds the program that reads the image, as the kernel says.",
+                               [&host] { return host.image().confinement; });
     const auto follow = [&host] { host.follow_outage_policy(); };
     target->persistent<OnOutage>(
         host.settings().on_outage,
@@ -261,6 +315,10 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                                 [&host] { return static_cast<std::int64_t>(host.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&host] { return host.image().volume_id; });
+    target->shows<std::int64_t>(
+        "bytes_read", "Bytes read from the image's source so far.",
+        [&host] { return static_cast<std::int64_t>(host.image().bytes_read); });
+    target->child(local_target(host));
     target->child(remote_target(context));
     return target;
 }
