@@ -674,8 +674,17 @@ struct Host::Impl {
         });
     }
 
+    void set_cd_coming(bool coming) {
+        if (std::exchange(cd_coming, coming) == coming)
+            return;
+        coming_timer.reset();
+        if (coming)
+            coming_timer = loop.every(1s, [this] { boot->tick(); });
+        boot->set_medium(!cd.wanted().empty(), cd_coming);
+    }
+
     void on_medium_changed() {
-        boot->set_medium(!cd.wanted().empty());
+        boot->set_medium(!cd.wanted().empty(), cd_coming);
         if (qemu && cd.wanted() != recorded_medium)
             save_record();
         observer.changed();
@@ -793,11 +802,13 @@ struct Host::Impl {
 
     VirtualCd cd;
     std::string recorded_medium;
+    bool cd_coming = false; ///< the medium that is to be in the drive
     IoHold io;
     std::unique_ptr<DiskMaker> disk_maker;
 
     std::chrono::steady_clock::time_point straggler_deadline;
-    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save;
+    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save,
+        coming_timer;
 };
 
 Host::Host(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -832,6 +843,7 @@ void Host::insert_cd(const std::string& file, Done done) {
 void Host::eject_cd(Done done, bool at_once) { impl_->cd.want("", std::move(done), at_once); }
 bool Host::cd_inserted() const { return impl_->cd.inserted(); }
 void Host::continue_after_io_error() { impl_->continue_after_io_error(); }
+void Host::set_cd_coming(bool coming) { impl_->set_cd_coming(coming); }
 void Host::wait_for_cd(bool wait) { impl_->io.wait_for_cd(wait); }
 bool Host::held_by_cd() const { return impl_->io.held_by_cd(); }
 BootControl& Host::boot() { return *impl_->boot; }

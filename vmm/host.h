@@ -98,6 +98,8 @@ class Host {
     /// tray, waits 5 s, then opens it by force; `at_once` does not ask.
     void insert_cd(const std::string& file, Done done);
     void eject_cd(Done done, bool at_once = false);
+    /// The drive is empty, but may soon hold a medium: `boot cdrom` at the ok prompt waits for it.
+    void set_cd_coming(bool coming);
     bool cd_inserted() const; ///< false also when the guest itself ejected it
     /// The image's source is back: opens the file anew and continues a guest that QEMU holds on an
     /// I/O error of the CD.

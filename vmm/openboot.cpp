@@ -336,6 +336,10 @@ void Run::boot_named(std::string_view name, std::string_view arguments) {
     const BootDevice* device = find_device(name);
     if (device == nullptr)
         return line("Can't open boot device: " + std::string(name) + "; devalias lists them.");
+    if (is_cd(*device) && !machine_.medium && machine_.medium_coming) {
+        execution_.next = Execution::Next::await_medium;
+        return line("Waiting for the medium of " + device->path + "; Ctrl-C stops it.");
+    }
     if (is_cd(*device) && !machine_.medium)
         return line("Can't open boot device: no medium in " + device->path);
     execution_.plan.once = true;

@@ -15,12 +15,13 @@ namespace lom::vmm {
 struct BootMachine {
     HostDefinition definition;
     std::vector<BootDevice> devices;
-    bool medium = true; ///< the CD drive holds one
+    bool medium = true;         ///< the CD drive holds one
+    bool medium_coming = false; ///< or may soon
 };
 
 /// What came of running commands.
 struct Execution {
-    enum class Next { stay, boot, reset_all, power_off };
+    enum class Next { stay, boot, reset_all, power_off, await_medium };
     Next next = Next::stay;
     BootPlan plan;    ///< for Next::boot
     std::string text; ///< CR LF line ends

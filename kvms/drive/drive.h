@@ -22,6 +22,10 @@ struct DriveStatus {
     std::string detail;              ///< a sentence
     std::uint64_t size = 0;          ///< bytes
     std::uint64_t bytes_read = 0;    ///< from the server
+    std::uint64_t rate = 0;          ///< bytes a second from there, lately
+    std::uint64_t latency = 0;       ///< microseconds of its fastest replies lately; 0: unknown
+    std::uint64_t cache_hits = 0;    ///< percent of the bytes that the guest read
+    std::uint64_t fill = 0;          ///< percent of the image that is here
     std::string volume_id;
     std::string host_key_fingerprint;
     std::string confinement; ///< what holds of lom-media's
@@ -46,6 +50,8 @@ struct DriveSettings {
     std::string tls_ca;               ///< PEM text; empty: the machine's authorities
     std::string tls_pin;              ///< "sha256//BASE64"; empty: none
     std::vector<std::string> options; ///< of lom-media: the policy
+    std::uint64_t cache_bytes = std::uint64_t{256} << 20U;
+    std::uint64_t disk_cache_bytes = 0; ///< of all images together; 0: none
 };
 
 /// What becomes of a guest that reads while the source is away.
@@ -60,6 +66,7 @@ struct DrivePaths {
     std::string record;      ///< D/hosts/<name>/media0.json: what runs, for adoption
     std::string log;         ///< its standard error
     std::string known_hosts; ///< D/known_hosts
+    std::string disk_cache;  ///< D/media-cache
 };
 
 class Drive {
@@ -77,6 +84,8 @@ class Drive {
     void set_outage_policy(const OutagePolicy& policy);
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
     Result<void> forget_host_key(std::string host, std::uint16_t port);
+    /// Where the bytes of a browser: image are asked for (kvms/media/browser_source.h).
+    Result<UniqueFd> connect_feed() const;
     bool wanted() const { return !uri_.empty(); }
     const DriveStatus& status() const { return status_; }
     /// Its lom-media was started by an earlier lomd.
@@ -112,8 +121,8 @@ class Drive {
     std::string image_file_;
     std::string uri_;
     ImageCredentials credentials_;
-    DriveSettings settings_;
     DriveStatus status_;
+    DriveSettings settings_;
     OutagePolicy policy_;
     std::int64_t away_since_ = 0; ///< as status_.since, over the life of several lom-media
     std::optional<bool> told_;    ///< lom-media: to hold readers

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <ctime>
 #include <iostream>
+#include <utility>
 
 namespace lom::media {
 
@@ -44,6 +45,7 @@ ImageServer::ImageServer(Loop& loop, Settings settings, Steward& steward, MakeSo
              keeper_.get()),
       reader_(settings_.cache_bytes, mount_), retry_delay_(first_retry) {
     report_.uri = settings_.uri;
+    reader_.fill(settings_.fill);
     report_.confinement = settings_.confinement;
     report_.holding = keeper_ != nullptr;
     mount_.hold_readers(report_.holding);
@@ -96,6 +98,7 @@ void ImageServer::source_identified(const ServerIdentity& identity) {
 }
 
 void ImageServer::source_opened(const ImageFacts& facts) {
+    open_disk_cache(facts);
     reader_.open(facts);
     if (reader_.state() == ImageReader::State::changed)
         return; // source_ready() sees to it
@@ -107,6 +110,20 @@ void ImageServer::source_opened(const ImageFacts& facts) {
         std::cerr << "lom-media: " << mounted.fault().message << "\n";
         stop(1);
     }
+}
+
+/// Without it everything works, only slower: a fault is a line in the log.
+void ImageServer::open_disk_cache(const ImageFacts& facts) {
+    if (settings_.disk.folder.empty())
+        return;
+    auto opened = DiskStore::open(loop_, settings_.disk, settings_.uri, facts);
+    settings_.disk.folder.clear(); // one attempt
+    if (!opened) {
+        std::cerr << "lom-media: " << opened.fault().message << "\n";
+        return;
+    }
+    disk_ = std::move(*opened);
+    reader_.use(disk_.get());
 }
 
 std::span<char> ImageServer::source_room(std::uint32_t request, std::uint32_t length) {
@@ -158,7 +175,8 @@ void ImageServer::request_blocks() {
 void ImageServer::review() {
     if (report_.status == Status::operational && reader_.state() == ImageReader::State::open)
         return;
-    if (reader_.state() == ImageReader::State::open && !reader_.head().empty()) {
+    if (reader_.state() == ImageReader::State::open && !reader_.head().empty() &&
+        !reader_.stalled()) {
         became_operational();
     } else if (reader_.state() == ImageReader::State::changed &&
                report_.status != Status::image_changed) {
@@ -182,8 +200,26 @@ void ImageServer::became_operational() {
 
 void ImageServer::tick() {
     reader_.expire(Clock::now());
-    report_.bytes_read = reader_.bytes_received();
+    if (reader_.stalled() && report_.status == Status::operational) {
+        report_.last_error = "The server did not answer a read within 20 seconds.";
+        report(Status::stalled, report_.last_error + " The line may be too slow.");
+    }
+    note_figures();
     publish();
+    request_blocks(); // the line may have been idle for long enough to fill
+}
+
+/// Once a second.
+void ImageServer::note_figures() {
+    const ImageReader::Figures figures = reader_.figures();
+    const std::uint64_t received = reader_.bytes_received();
+    const std::uint64_t rate = (report_.rate + received - std::exchange(bytes_then_, received)) / 2;
+    report_.bytes_read = received;
+    report_.rate = rate < 1024 ? 0 : rate;
+    report_.latency = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(figures.latency).count());
+    report_.cache_hits = figures.reads == 0 ? 0 : figures.hits * 100 / figures.reads;
+    report_.fill = report_.size == 0 ? 0 : figures.held * 100 / report_.size;
 }
 
 void ImageServer::report(Status status, std::string detail) {

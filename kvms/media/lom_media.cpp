@@ -2,6 +2,7 @@
 // file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/files.h"
 #include "base/stream.h"
+#include "kvms/media/browser_source.h"
 #include "kvms/media/confinement.h"
 #include "kvms/media/credentials.h"
 #include "kvms/media/file_source.h"
@@ -40,6 +41,7 @@ struct Options {
     std::string file;
     std::string known_hosts;
     std::string control;
+    std::string feed;
     std::string tls_ca;
     std::string tls_pin;
     std::string allowed_folder;
@@ -48,6 +50,9 @@ struct Options {
     std::vector<std::string> allowed_schemes;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
+    std::string cache_dir;
+    std::uint64_t cache_dir_size = std::uint64_t{8} << 30U;
+    bool fill = true;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
     std::string hold;
     bool fetch = false;
@@ -78,6 +83,13 @@ void declare(CLI::App& app, Options& options) {
                    "scheme that the URI may have; may be given again");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
+    app.add_option("--cache-dir", options.cache_dir,
+                   "folder of ours alone, to keep what was fetched for another time");
+    app.add_option("--cache-dir-size", options.cache_dir_size, "most bytes to keep there");
+    app.add_flag("--fill,!--no-fill", options.fill,
+                 "fetch the whole image while nobody reads, if a cache can hold it (default)");
+    app.add_option("--feed", options.feed,
+                   "unix socket where the page with a browser: image connects");
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
     app.add_option("--hold", options.hold,
@@ -109,6 +121,7 @@ struct Settings {
     ReaderSettings nfs;
     ReaderSettings smb;
     FileSettings file;
+    BrowserSettings browser;
     const ImageUri& uri() const { return sftp.uri; }
     const ImagePolicy& policy() const { return sftp.policy; }
     void accept_any_size() {
@@ -141,6 +154,8 @@ OpenSource opener(lom::Loop& loop, Settings& settings) {
             return open_reader(loop, settings.nfs, listener);
         if (scheme == "smb")
             return open_reader(loop, settings.smb, listener);
+        if (scheme == "browser")
+            return open_browser(loop, settings.browser, listener);
         if (scheme == "file")
             return open_file(loop, settings.file, listener);
         return open_sftp(loop, settings.sftp, listener);
@@ -190,6 +205,8 @@ struct Prepared {
     std::string authorities;
     std::unique_ptr<Keeper> keeper;
     lom::UniqueFd control;
+    std::string cache_folder; ///< empty: none
+    lom::UniqueFd feed;       ///< where lomd connects the page
     std::string confinement;
 };
 
@@ -205,6 +222,18 @@ lom::Result<void> prepare_to_serve(const Options& options, Prepared& prepared) {
         if (!listener)
             return listener.fault();
         prepared.control = std::move(*listener);
+    }
+    if (!options.feed.empty()) {
+        auto listener = lom::listen_unix(options.feed, 0600);
+        if (!listener)
+            return listener.fault();
+        prepared.feed = std::move(*listener);
+    }
+    if (!options.cache_dir.empty()) {
+        auto folder = hand_over(options.cache_dir);
+        if (!folder)
+            return folder.fault();
+        prepared.cache_folder = std::move(*folder);
     }
     return {};
 }
@@ -232,7 +261,7 @@ lom::Result<void> prepare(const Options& options, const ImageUri& uri, Prepared&
     prepared.credentials.emplace(std::move(*credentials));
     if (const auto ready = prepare_to_serve(options, prepared); !ready)
         return ready.fault();
-    auto confinement = confine({});
+    auto confinement = confine({prepared.cache_folder});
     if (!confinement)
         return confinement.fault();
     prepared.confinement = std::move(*confinement);
@@ -242,8 +271,13 @@ lom::Result<void> prepare(const Options& options, const ImageUri& uri, Prepared&
 int serve(const Options& options, Settings& settings, Prepared& prepared) {
     lom::Loop loop;
     ImageServer server(loop,
-                       {options.uri, options.file, prepared.confinement, options.cache_size,
-                        options.known_hosts.empty()},
+                       {options.uri,
+                        options.file,
+                        prepared.confinement,
+                        options.cache_size,
+                        options.known_hosts.empty(),
+                        options.fill,
+                        {prepared.cache_folder, options.cache_dir_size}},
                        *prepared.steward, opener(loop, settings), std::move(prepared.keeper));
     if (prepared.control)
         server.listen(std::move(prepared.control));
@@ -257,6 +291,9 @@ int run(const Options& options) {
     auto policy = policy_of(options);
     if (!policy)
         return complain(policy.fault(), exit_usage);
+    if (uri->scheme == "browser" && (options.transfers() || options.feed.empty()))
+        return complain({lom::FaultKind::usage, "An image in a browser needs --feed, and a FILE."},
+                        exit_usage);
     Prepared prepared;
     if (const auto ready = prepare(options, *uri, prepared); !ready)
         return complain(ready.fault(),
@@ -272,7 +309,8 @@ int run(const Options& options) {
         {*uri, settings.sftp.credentials, settings.policy(), prepared.authorities, options.tls_pin},
         {*uri, settings.sftp.credentials, settings.policy(), steward},
         {*uri, settings.sftp.credentials, settings.policy(), steward, smb_readers},
-        {*uri, steward, options.allowed_folder}};
+        {*uri, steward, options.allowed_folder},
+        {std::move(prepared.feed)}};
     const int status =
         options.transfers() ? transfer(options, settings) : serve(options, settings, prepared);
     // The control socket's file stays: by now it may be a successor's. Not return: a name server

@@ -52,7 +52,8 @@ kvms::DrivePaths drive_paths(const Paths& paths, const std::string& name) {
             .folder = paths.host_run(name) + "/media0",
             .record = paths.host_state(name) + "/media0.json",
             .log = paths.host_state(name) + "/media0.log",
-            .known_hosts = paths.state_dir + "/known_hosts"};
+            .known_hosts = paths.state_dir + "/known_hosts",
+            .disk_cache = paths.state_dir + "/media-cache"};
 }
 
 kvms::ScreenPaths screen_paths(const Paths& paths, const std::string& name) {
@@ -84,6 +85,8 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       image_tls_pin(store, prefix + "storage/tls_pin", ""),
       image_set_by(store, prefix + "storage/set_by", ""),
       image_roles(store, prefix + "storage/set_by_roles", ""),
+      image_cache(store, prefix + "storage/cache_size", std::int64_t{256} << 20U),
+      disk_cache(store, prefix + "storage/disk_cache_size", 0),
       on_outage(store, prefix + "storage/on_outage", OnOutage::wait),
       outage_timeout(store, prefix + "storage/outage_timeout", 0),
       image_identity(store, prefix + "storage/identity", ""),
@@ -123,6 +126,11 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
       listen_address_(paths.listen_address),
+      local_image_(loop, store, "hosts/" + name + "/storage/local/",
+                   {.uri = [this] { return inserted_uri(); },
+                    .insert = [this](const LocalImage::Request& request,
+                                     const std::string& uri) { return insert_local(request, uri); },
+                    .connect = [this] { return drive_.connect_feed(); }}),
       console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
                            .may_have =
                                [this](const std::string& session) {
@@ -271,9 +279,12 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
 void ManagedHost::end_session(const std::string& session) {
     screen_.drop_session(session);
     console_->detach_session(session, "the session has ended");
+    local_image_.end_session(session);
 }
 
 void ManagedHost::follow_roles(const std::string& session, Roles roles) {
+    if (!roles.intersects(Role::admin | Role::console))
+        local_image_.end_session(session);
     if (roles.intersects(Role::console))
         return;
     console_->detach_session(session, "the role c (console) was taken away");
@@ -327,12 +338,29 @@ void ManagedHost::follow_drive() {
                            {*settings_.image_username, *settings_.image_password,
                             with_newlines(*settings_.image_ssh_key)},
                            {with_newlines(*settings_.image_tls_ca), *settings_.image_tls_pin,
-                            policy_.options(roles_of_image())});
+                            policy_.options(roles_of_image()),
+                            static_cast<std::uint64_t>(*settings_.image_cache),
+                            static_cast<std::uint64_t>(*settings_.disk_cache)});
     // The host lets go of the image first; lom-media then fails what it may still read.
     eject_image(first);
     if (drive_.wanted() || first) // one of an earlier lomd may still run
         drive_.close();
     on_drive_changed();
+}
+
+std::string ManagedHost::inserted_uri() const {
+    return *settings_.storage_mode == StorageMode::remote ? *settings_.server_uri : std::string();
+}
+
+/// As if it had been set in the tree; empty: ejected.
+Result<void> ManagedHost::insert_local(const LocalImage::Request& request, const std::string& uri) {
+    auto stored = set_image(uri, request.account, request.roles);
+    if (stored)
+        stored =
+            settings_.storage_mode.set(uri.empty() ? StorageMode::disabled : StorageMode::remote);
+    if (stored)
+        follow_drive();
+    return stored;
 }
 
 /// What the policy lets the image do hangs on who named it.
@@ -383,6 +411,7 @@ void ManagedHost::on_drive_changed() {
         return;
     const auto& status = drive_.status();
     host_->wait_for_cd(drive_.wanted() && status.holding);
+    host_->set_cd_coming(!image_on_its_way().empty());
     follow_problems();
     // Taken over first: inserting may fail at once, and then calls this again.
     const std::string before = std::exchange(last_status_, status.status);
@@ -469,6 +498,14 @@ std::string ManagedHost::storage_detail() const {
     if (*settings_.storage_mode == StorageMode::remote && settings_.server_uri->empty())
         return "Set server_URI of the target 'remote'.";
     return medium_problem_.empty() ? drive_.status().detail : medium_problem_;
+}
+
+std::string ManagedHost::image_on_its_way() const {
+    const auto& image = drive_.status();
+    const bool inserting = image.operational() && !inserted_ && medium_problem_.empty();
+    if (!drive_.wanted() || (!image.pending() && !inserting))
+        return "";
+    return "The remote image is not there yet (" + image.status + "): " + *settings_.server_uri;
 }
 
 // -- console history

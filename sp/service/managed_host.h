@@ -7,6 +7,7 @@
 #include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
 #include "sp/service/image_policy.h"
+#include "sp/service/local_image.h"
 #include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
@@ -92,6 +93,8 @@ struct HostSettings {
     Setting<std::string> image_tls_pin;
     Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
     Setting<std::string> image_roles;  ///< ... its roles then
+    Setting<std::int64_t> image_cache; ///< bytes in memory
+    Setting<std::int64_t> disk_cache;  ///< bytes on disk, all images together; 0: none
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
     Setting<std::string> image_identity;  ///< of the image in the drive
@@ -141,6 +144,9 @@ class ManagedHost {
     /// What it may not do any more ends now: typing, or looking too.
     void follow_roles(const std::string& session, Roles roles);
 
+    /// The image on somebody's own computer.
+    LocalImage& local_image() { return local_image_; }
+
     // -- the screen's keyboard
 
     /// Follows keyboard_layout and clipboard_typing.
@@ -157,6 +163,8 @@ class ManagedHost {
     /// What `status` of host_storage_device says, and the sentence behind it.
     std::string storage_status() const;
     std::string storage_detail() const;
+    /// A sentence while the image that the settings want may still come; else empty.
+    std::string image_on_its_way() const;
     const kvms::DriveStatus& image() const { return drive_.status(); }
     Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
         return drive_.forget_host_key(host, port);
@@ -193,6 +201,8 @@ class ManagedHost {
     Result<void> open_parts(const Paths& paths, vmm::HostEnvironment environment,
                             const vmm::HostDefinition& initial);
     void follow_drive();
+    std::string inserted_uri() const;
+    Result<void> insert_local(const LocalImage::Request& request, const std::string& uri);
     Roles roles_of_image() const;
     void on_drive_changed();
     void on_host_changed();
@@ -222,6 +232,7 @@ class ManagedHost {
     VncDoor vnc_;
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
+    LocalImage local_image_;
     SeatRequest console_seat_;
     SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;

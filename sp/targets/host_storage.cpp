@@ -1,10 +1,12 @@
 // /SP/services/kvms/host_storage_device: the remote image as the host's USB CD-ROM.
 #include "kvms/media/uri.h"
 #include "sp/targets/clock_text.h"
+#include "sp/targets/size_type.h"
 #include "sp/targets/targets.h"
 
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 
 namespace lom {
 
@@ -12,6 +14,9 @@ namespace {
 
 constexpr std::int64_t longest_outage = 7 * 86400;
 constexpr std::size_t longest_authorities = 48U << 10U;
+constexpr std::uint64_t least_cache = 2U << 20U;
+constexpr std::uint64_t most_cache = std::uint64_t{64} << 30U;
+constexpr std::uint64_t most_disk_cache = std::uint64_t{16} << 40U;
 
 Result<void> check_authorities(const std::string& pem) {
     if (pem.empty() ||
@@ -90,6 +95,10 @@ Target::Ptr remote_target(const TargetContext& context) {
          .get = [&settings] { return *settings.server_uri; },
          .set =
              [context](const Caller& caller, const std::string& uri, const Property::Done& done) {
+                 if (LocalImage::is_local(uri))
+                     return done(
+                         Fault{FaultKind::invalid_value,
+                               "An image on one's own computer is inserted on the web page."});
                  if (const auto set = context.host.set_image(uri, caller.account, caller.roles);
                      !set)
                      return done(set.fault());
@@ -134,10 +143,114 @@ Result<void> check_outage_timeout(std::int64_t seconds) {
     return {};
 }
 
+void start_local(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
+    LocalImage::Request request{.session = call.caller.session,
+                                .account = call.caller.account,
+                                .roles = call.caller.roles,
+                                .who = call.caller.account + " (" + call.caller.source + ")",
+                                .force = call.force};
+    for (const auto& [name, value] : call.properties) {
+        if (name == "file")
+            request.file = std::get<std::string>(value);
+        else if (name == "resume")
+            request.resume = std::get<bool>(value);
+    }
+    host.local_image().open(request, [done](Result<UniqueFd> fd) {
+        if (!fd)
+            return done(fd.fault());
+        VerbOutcome outcome;
+        outcome.message = "The image is read from the page as long as it is open.";
+        outcome.stream = "image";
+        outcome.fd = std::move(*fd);
+        done(std::move(outcome));
+    });
+}
+
+Target::Ptr local_target(ManagedHost& host) {
+    auto target = Target::make("local", "An image on the computer of somebody at the web page.");
+    target->shows<std::string>("file", "Its name; empty: none is in the drive.",
+                               [&host] { return host.local_image().file(); });
+    target->shows<std::string>("session", "The session in /SP/sessions that it ends with.",
+                               [&host] { return host.local_image().session(); });
+    target->shows<std::string>("user", "Whose it is.",
+                               [&host] { return host.local_image().who(); });
+    Verb verb{.name = "start",
+              .doc = "Lets a program feed the drive with a file of its own: the web page does "
+                     "that. -force: instead of somebody else's.",
+              .role = Role::admin | Role::console,
+              .asks = false,
+              .run = [&host](const VerbCall& call, const std::string&, const Verb::Done& done) {
+                  start_local(host, call, done);
+              }};
+    verb.takes.push_back(Target::property_of<std::string>(
+        {.name = "file", .doc = "Name of the file, without folders.", .required = true}));
+    verb.takes.push_back(Target::property_of<bool>(
+        {.name = "resume", .doc = "true: only to go on with what is in the drive."}));
+    target->verb(std::move(verb));
+    return target;
+}
+
 std::string size_text(std::uint64_t bytes) {
     if (bytes == 0)
         return "";
     return std::to_string((bytes + (1U << 19U)) >> 20U) + " MB";
+}
+
+std::string percent_text(const kvms::DriveStatus& image, std::uint64_t percent) {
+    return image.size == 0 ? "" : std::to_string(percent) + "%";
+}
+
+/// One digit after the point.
+std::string decimal_text(std::uint64_t value, std::uint64_t unit, const char* name) {
+    char text[48];
+    snprintf(text, sizeof(text), "%.1f %s", static_cast<double>(value) / static_cast<double>(unit),
+             name);
+    return text;
+}
+
+/// A size that the next lom-media is started with.
+void declare_size(Target& target, const char* name, const char* doc, Setting<std::int64_t>& setting,
+                  std::uint64_t least, std::uint64_t most, bool or_none) {
+    target.managed<ByteSize>(
+        {.name = name,
+         .doc = doc,
+         .write = Role::admin | Role::console,
+         .get = [&setting] { return ByteSize{static_cast<std::uint64_t>(*setting)}; },
+         .set =
+             [&setting, least, most, or_none](const Caller&, ByteSize size,
+                                              const Property::Done& done) {
+                 const bool none = or_none && size.bytes == 0;
+                 if (!none && (size.bytes < least || size.bytes > most))
+                     return done(Fault{FaultKind::invalid_value,
+                                       "Give " + std::string(or_none ? "0 or " : "") +
+                                           size_type().print(Codec<ByteSize>::wrap({least})) +
+                                           " to " +
+                                           size_type().print(Codec<ByteSize>::wrap({most})) + "."});
+                 if (const auto stored = setting.set(static_cast<std::int64_t>(size.bytes));
+                     !stored)
+                     return done(stored.fault());
+                 done(SetOutcome{});
+             }});
+}
+
+/// How the reading goes.
+void show_figures(Target& target, ManagedHost& host) {
+    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
+                              [&host] { return size_text(host.image().bytes_read); });
+    target.shows<std::string>(
+        "cache_hits", "Part of what the guest read that was here already.",
+        [&host] { return percent_text(host.image(), host.image().cache_hits); });
+    target.shows<std::string>("fill", "Part of the image that needs its source no more.",
+                              [&host] { return percent_text(host.image(), host.image().fill); });
+    target.shows<std::string>(
+        "latency", "Time that the source takes for its fastest answers.", [&host] {
+            const std::uint64_t latency = host.image().latency;
+            return latency == 0 ? std::string() : decimal_text(latency, 1000, "ms");
+        });
+    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&host] {
+        return host.image().size == 0 ? std::string()
+                                      : decimal_text(host.image().rate, 1U << 20U, "MB/s");
+    });
 }
 
 } // namespace
@@ -176,6 +289,14 @@ Target::Ptr host_storage_target(const TargetContext& context) {
          .write = Role::admin | Role::console,
          .check = check_outage_timeout,
          .changed = follow});
+    declare_size(*target, "cache_size",
+                 "Most memory for what was read of the image; from the next insertion on.",
+                 host.settings().image_cache, least_cache, most_cache, false);
+    declare_size(*target, "disk_cache_size",
+                 "Most disk space for what was read of all images, kept for another time; from the "
+                 "next insertion on. 0: none is kept.",
+                 host.settings().disk_cache, least_cache, most_disk_cache, true);
+    show_figures(*target, host);
     target->shows<std::string>("last_error", "What the image's source failed with last.",
                                [&host] { return host.image().last_error; });
     target->shows<std::string>("size", "Size of the image.",
@@ -194,6 +315,10 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                                 [&host] { return static_cast<std::int64_t>(host.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&host] { return host.image().volume_id; });
+    target->shows<std::int64_t>(
+        "bytes_read", "Bytes read from the image's source so far.",
+        [&host] { return static_cast<std::int64_t>(host.image().bytes_read); });
+    target->child(local_target(host));
     target->child(remote_target(context));
     return target;
 }

@@ -8,6 +8,8 @@ enum class SeatWord { ask, give, keep };
 template <>
 struct Names<SeatWord> {
     static constexpr const char* all[] = {"ask", "give", "keep"};
+    static constexpr const char* docs[] = {"You ask the writer for the keyboard.",
+                                           "You let whoever asks have it.", "You keep it."};
 };
 
 namespace {

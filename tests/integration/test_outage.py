@@ -9,9 +9,11 @@ import time
 import pytest
 
 from tests.support import demo_host, isos
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.guest import (STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, qemu_pid,
                                  wait_for)
 from tests.support.image_server import ImageServer
+from tests.support.lom_media import Background
 from tests.support.lomd import Lomd, wait_until
 
 REMOTE = f"{STORAGE}/remote"
@@ -78,6 +80,35 @@ def hold(sp, linux, limit):
     reading = Reading(linux)
     wait_for(sp, "/HOST", "status", "Host stopped", limit)
     return reading
+
+
+def test_start_waits_for_an_image_that_is_on_its_way(sp, server):
+    """Before the others: the host is off."""
+    with FaultyProxy(server.port) as line:
+        line.drop()
+        uri = server.uri("big.iso").replace(f":{server.port}", f":{line.port}")
+        must(sp, f"set {REMOTE} username={server.username} password={server.password}")
+        sp.lom(f"set {STORAGE} mode=remote")
+        person = sp.terminal()
+        setting = Background(lambda: sp.lom(f"set {REMOTE} server_URI={uri}"))  # it waits 10 s itself
+        wait_for(sp, STORAGE, "status", "connecting", 5)
+        told = "The remote image is not there yet (connecting): " + uri
+        person.send("start /SYS\ry\r")
+        person.expect_exact(told)
+        person.expect_exact("Ctrl-C stops it.")
+        person.send("\x03")
+        person.expect_exact("start: Stopped waiting; nothing was started.")
+        assert get(sp, "/HOST", "status") == "Powered Off"
+        person.send("start /SYS\ry\r")
+        person.expect_exact(told)
+        person.expect_exact("Ctrl-C stops it.")
+        line.heal()
+        person.expect_exact("Starting /SYS", timeout=20)
+        assert get(sp, STORAGE, "status") == "operational"
+        person.close(force=True)
+        setting.result(15)
+    power_off(sp)
+    must(sp, f"set {STORAGE} mode=disabled")
 
 
 def test_one_outage_from_end_to_end(sp, server, linux):
