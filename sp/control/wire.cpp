@@ -49,11 +49,15 @@ json::array array_of(const std::vector<std::pair<std::string, std::string>>& ite
     return array;
 }
 
+/// Memory for one message, given back as a whole with the last value in it: an answer may have
+/// thousands of small ones.
+json::storage_ptr one_arena() { return json::make_shared_resource<json::monotonic_resource>(); }
+
 std::optional<json::object> parse_object(std::string_view text_in) {
     boost::system::error_code error;
     json::parse_options options;
     options.max_depth = 300; // a view nests as deep as the tree is
-    json::value value = json::parse(text_in, error, {}, options);
+    json::value value = json::parse(text_in, error, one_arena(), options);
     if (error || !value.is_object())
         return std::nullopt;
     return std::move(value.get_object());
@@ -78,23 +82,29 @@ Result<json::object> accepted(std::string_view text_in) {
 }
 
 std::string reply_text(std::int64_t id, json::object body) {
-    return json::serialize(json::object{{"id", id}, {"ok", std::move(body)}});
+    json::object reply(body.storage()); // so that the body is moved, not copied
+    reply.emplace("id", id);
+    reply.emplace("ok", std::move(body));
+    return json::serialize(reply);
 }
 
-json::object to_json(const PropertyView& property) {
-    return {{"name", property.name}, {"text", property.text}, {"json", property.json}};
+json::object to_json(const PropertyView& property, const json::storage_ptr& arena) {
+    return {{{"name", property.name}, {"text", property.text}, {"json", property.json}}, arena};
 }
 
-json::object to_json(const TargetView& view) {
-    json::object object{{"path", view.path}, {"name", view.name}, {"expanded", view.expanded}};
+json::object to_json(const TargetView& view, const json::storage_ptr& arena) {
+    json::object object({{"path", view.path}, {"name", view.name}, {"expanded", view.expanded}},
+                        arena);
     if (view.expanded) {
-        json::array properties;
+        json::array properties(arena);
+        properties.reserve(view.properties.size());
         for (const PropertyView& property : view.properties)
-            properties.push_back(to_json(property));
+            properties.emplace_back(to_json(property, arena));
         object["properties"] = std::move(properties);
-        json::array targets;
+        json::array targets(arena);
+        targets.reserve(view.targets.size());
         for (const TargetView& target : view.targets)
-            targets.push_back(to_json(target));
+            targets.emplace_back(to_json(target, arena));
         object["targets"] = std::move(targets);
         object["commands"] = array_of(view.commands);
     }
@@ -314,7 +324,7 @@ std::string encode_reply(std::int64_t id, const Hello& hello) {
 }
 
 std::string encode_reply(std::int64_t id, const TargetView& view) {
-    return reply_text(id, to_json(view));
+    return reply_text(id, to_json(view, one_arena()));
 }
 
 std::string encode_reply(std::int64_t id, const TargetDescription& description) {
