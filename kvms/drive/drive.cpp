@@ -194,7 +194,8 @@ void Drive::start() {
     options.argv = arguments();
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
-    options.capabilities = {CAP_SYS_ADMIN}; // to mount
+    // For its steward: to mount, to become nobody, and NFS servers ask for a low port.
+    options.capabilities = {CAP_CHOWN, CAP_NET_BIND_SERVICE, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN};
     save_record({}); // before: so that our successor looks for it in any case
     const auto process = spawn(options);
     if (!process)
@@ -296,6 +297,7 @@ void Drive::on_line(const std::string& line) {
     status_.latency = number<std::uint64_t>(*object, "latency");
     status_.cache_hits = number<std::uint64_t>(*object, "cache_hits");
     status_.fill = number<std::uint64_t>(*object, "fill");
+    status_.confinement = text(*object, "confinement");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     status_.identity = text(*object, "identity");

@@ -28,6 +28,7 @@ struct DriveStatus {
     std::uint64_t fill = 0;          ///< percent of the image that is here
     std::string volume_id;
     std::string host_key_fingerprint;
+    std::string confinement; ///< what holds of lom-media's
     std::string identity;    ///< of the image: another image has another one
     std::string last_error;  ///< of the source, also when that is over
     std::int64_t since = 0;  ///< when the source went away, seconds since 1970; 0: it is there

@@ -235,8 +235,6 @@ void declare_size(Target& target, const char* name, const char* doc, Setting<std
 
 /// How the reading goes.
 void show_figures(Target& target, ManagedHost& host) {
-    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
-                              [&host] { return size_text(host.image().bytes_read); });
     target.shows<std::string>(
         "cache_hits", "Part of what the guest read that was here already.",
         [&host] { return percent_text(host.image(), host.image().cache_hits); });
@@ -270,6 +268,9 @@ Target::Ptr host_storage_target(const TargetContext& context) {
                      return done(set.fault());
                  apply(context, caller, done);
              }});
+    target->shows<std::string>("confinement",
+                               "What holds the program that reads the image, as the kernel says.",
+                               [&host] { return host.image().confinement; });
     const auto follow = [&host] { host.follow_outage_policy(); };
     target->persistent<OnOutage>(
         host.settings().on_outage,
