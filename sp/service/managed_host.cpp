@@ -278,7 +278,6 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
 
 void ManagedHost::end_session(const std::string& session) {
     screen_.drop_session(session);
-    console_->detach_session(session, "the session has ended");
     local_image_.end_session(session);
 }
 

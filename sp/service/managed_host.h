@@ -139,7 +139,7 @@ class ManagedHost {
 
     SeatRequest& console_seat() { return console_seat_; }
     SeatRequest& screen_seat() { return screen_seat_; }
-    /// Its consoles and screens end.
+    /// Its screens and its image end; its serial consoles are cut by the door, which says why.
     void end_session(const std::string& session);
     /// What it may not do any more ends now: typing, or looking too.
     void follow_roles(const std::string& session, Roles roles);

@@ -3,6 +3,7 @@
 // goes on whichever page is looked at. The frames: kvms/media/browser_source.h.
 import { signal } from '@preact/signals';
 import { show, text } from './api';
+import { session } from './session';
 import { againAfter, socketAddress } from './console/socket';
 
 export interface Feed {
@@ -118,6 +119,7 @@ async function goOn(file: File): Promise<void> {
     if (text(local, 'file') === file.name) connect(file, true);
     else stopFeed('The image was ejected.');
   } catch {
+    if (!session.value) return stopFeed('Your session has ended, and the image with it.');
     if (feed.value) timer = window.setTimeout(() => void goOn(file), againAfter);
   }
 }
