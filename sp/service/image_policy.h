@@ -26,7 +26,7 @@ struct ImagePolicySettings {
           loopback(store, "image_policy/loopback", LoopbackImages::admin) {}
 
     Setting<std::vector<std::string>> allowed_addresses; ///< empty: any
-    Setting<std::string> allowed_folder;               ///< of images by file:; empty: none
+    Setting<std::string> allowed_folder;                 ///< of images by file:; empty: none
     Setting<std::vector<std::string>> allowed_schemes;   ///< empty: any
     Setting<LoopbackImages> loopback;
 

@@ -235,8 +235,6 @@ void declare_size(Target& target, const char* name, const char* doc, Setting<std
 
 /// How the reading goes.
 void show_figures(Target& target, ManagedHost& host) {
-    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
-                              [&host] { return size_text(host.image().bytes_read); });
     target.shows<std::string>(
         "cache_hits", "Part of what the guest read that was here already.",
         [&host] { return percent_text(host.image(), host.image().cache_hits); });
