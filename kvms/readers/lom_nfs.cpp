@@ -18,6 +18,8 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -61,6 +63,10 @@ Problem problem_of(int error, const std::string& path, const char* said) {
     default:
         return {Status::failed, "The NFS server refused: " + reason + ".", true};
     }
+}
+
+media::ImageFacts facts_of(const nfs_stat_64& about) {
+    return {about.nfs_size, static_cast<std::int64_t>(about.nfs_mtime)};
 }
 
 /// The one file, open.
@@ -119,59 +125,109 @@ std::optional<Problem> Image::open(const readers::Task& task, int version) {
         return problem(status);
     if (!S_ISREG(about.nfs_mode))
         return not_a_file(task.path);
-    facts_ = {about.nfs_size, static_cast<std::int64_t>(about.nfs_mtime)};
+    facts_ = facts_of(about);
     return std::nullopt;
 }
 
-/// One read under way; libnfs gives it back with the reply.
-struct Flight {
-    media::ReadOrder order;
-    bool* gone; ///< set when lom-media or the server has
+/// Orders in, answers out. What was read is given away only after the server has said, later, that
+/// the file is still the one that was opened: one question vouches for all reads before it.
+class Service {
+  public:
+    explicit Service(const Image& image) : image_(image) {}
+    void run();
+
+  private:
+    struct Read {
+        media::ReadOrder order;
+        Service* service = nullptr;
+        std::uint32_t length = 0; ///< as an answer has it
+        std::vector<char> bytes;
+    };
+    using Reads = std::vector<std::unique_ptr<Read>>;
+
+    bool take_order();
+    void ask_for_facts();
+    void give_away();
+    static void read_done(int status, nfs_context*, void* data, void* read);
+    static void facts_told(int status, nfs_context*, void* data, void* service);
+
+    const Image& image_;
+    Reads done_;  ///< and not vouched for
+    Reads asked_; ///< the question that is under way vouches for these
+    bool asking_ = false;
+    bool gone_ = false; ///< lom-media, the server, or the file as it was
 };
 
-void answered(int status, nfs_context*, void* data, void* flight_pointer) {
-    const std::unique_ptr<Flight> flight(static_cast<Flight*>(flight_pointer));
-    if (status < 0 && (status == -EINTR || status == -ETIMEDOUT || status == -EIO)) {
-        *flight->gone = true; // the connection
-        return;
-    }
-    const auto count = static_cast<std::uint32_t>(std::max(status, 0));
-    const media::ReadAnswer answer{flight->order.request,
-                                   status < 0 ? media::read_refused
-                                              : std::min(count, flight->order.length)};
-    const std::span bytes(static_cast<const char*>(data), status < 0 ? 0 : answer.length);
-    if (!readers::send_all({reinterpret_cast<const char*>(&answer), sizeof answer}) ||
-        !readers::send_all(bytes))
-        *flight->gone = true;
-}
-
-bool take_order(const Image& image, bool& gone) {
-    auto flight = std::make_unique<Flight>();
-    flight->gone = &gone;
-    if (!readers::receive_all({reinterpret_cast<char*>(&flight->order), sizeof flight->order}))
-        return false;
-    const media::ReadOrder order = flight->order;
-    const int queued = nfs_pread_async(image.context(), image.file(), order.offset, order.length,
-                                       answered, flight.get());
-    if (queued < 0)
-        return false;
-    flight.release(); // to answered()
-    return true;
-}
-
-void serve(const Image& image) {
-    bool gone = false;
-    while (!gone) {
+void Service::run() {
+    while (!gone_) {
         std::array<pollfd, 2> waits{pollfd{STDIN_FILENO, POLLIN, 0},
-                                    pollfd{nfs_get_fd(image.context()),
-                                           static_cast<short>(nfs_which_events(image.context())),
+                                    pollfd{nfs_get_fd(image_.context()),
+                                           static_cast<short>(nfs_which_events(image_.context())),
                                            0}};
         if (poll(waits.data(), waits.size(), 1000) < 0 && errno != EINTR)
             return;
-        if (nfs_service(image.context(), waits[1].revents) < 0)
+        if (nfs_service(image_.context(), waits[1].revents) < 0)
             return;
-        if (waits[0].revents != 0 && !take_order(image, gone))
+        if (waits[0].revents != 0 && !take_order())
             return;
+        ask_for_facts();
+    }
+}
+
+bool Service::take_order() {
+    auto read = std::make_unique<Read>();
+    read->service = this;
+    if (!readers::receive_all({reinterpret_cast<char*>(&read->order), sizeof read->order}))
+        return false;
+    const media::ReadOrder& order = read->order;
+    if (nfs_pread_async(image_.context(), image_.file(), order.offset, order.length, read_done,
+                        read.get()) < 0)
+        return false;
+    read.release(); // to read_done()
+    return true;
+}
+
+void Service::read_done(int status, nfs_context*, void* data, void* read_pointer) {
+    std::unique_ptr<Read> read(static_cast<Read*>(read_pointer));
+    Service& service = *read->service;
+    if (status == -EINTR || status == -ETIMEDOUT || status == -EIO) {
+        service.gone_ = true; // the connection
+        return;
+    }
+    if (status < 0) {
+        read->length = media::read_refused;
+    } else {
+        read->length = std::min(static_cast<std::uint32_t>(status), read->order.length);
+        const char* bytes = static_cast<const char*>(data);
+        read->bytes.assign(bytes, bytes + read->length);
+    }
+    service.done_.push_back(std::move(read));
+}
+
+void Service::ask_for_facts() {
+    if (gone_ || asking_ || done_.empty())
+        return;
+    asked_ = std::exchange(done_, {});
+    asking_ = true;
+    if (nfs_fstat64_async(image_.context(), image_.file(), facts_told, this) < 0)
+        gone_ = true;
+}
+
+void Service::facts_told(int status, nfs_context*, void* data, void* self) {
+    Service& service = *static_cast<Service*>(self);
+    service.asking_ = false;
+    if (status < 0 || !(facts_of(*static_cast<const nfs_stat_64*>(data)) == service.image_.facts()))
+        service.gone_ = true; // lom-media connects anew, and sees what it is then
+    else
+        service.give_away();
+}
+
+void Service::give_away() {
+    for (const auto& read : std::exchange(asked_, {})) {
+        const media::ReadAnswer answer{read->order.request, read->length};
+        if (!readers::send_all({reinterpret_cast<const char*>(&answer), sizeof answer}) ||
+            !readers::send_all(read->bytes))
+            gone_ = true;
     }
 }
 
@@ -193,6 +249,6 @@ int main() {
     if (const auto problem = image.open(*task))
         readers::say(*problem);
     else if (readers::say_opened(image.facts()))
-        serve(image);
+        Service(image).run();
     _exit(0); // not return: libnfs would wait for the server
 }

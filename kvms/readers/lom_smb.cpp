@@ -73,6 +73,10 @@ Problem problem_of(int error, const std::string& path) {
     }
 }
 
+media::ImageFacts facts_of(const struct stat& about) {
+    return {static_cast<std::uint64_t>(about.st_size), about.st_mtime};
+}
+
 /// The one file, open.
 class Image {
   public:
@@ -83,6 +87,8 @@ class Image {
     std::optional<Problem> open();
     const media::ImageFacts& facts() const { return facts_; }
     ssize_t read(std::uint64_t offset, std::span<char> room);
+    /// Asked after a read: only then is what was read given away.
+    bool still_the_same() const;
 
   private:
     void make_context();
@@ -141,7 +147,7 @@ std::optional<Problem> Image::open() {
     if (!S_ISREG(about.st_mode))
         return Problem{Status::not_a_regular_file,
                        "'" + task_.path + "' on the server is not a file; name the image.", false};
-    facts_ = {static_cast<std::uint64_t>(about.st_size), about.st_mtime};
+    facts_ = facts_of(about);
     return std::nullopt;
 }
 
@@ -149,6 +155,12 @@ ssize_t Image::read(std::uint64_t offset, std::span<char> room) {
     if (smbc_getFunctionLseek(context_)(context_, file_, static_cast<off_t>(offset), SEEK_SET) < 0)
         return -1;
     return smbc_getFunctionRead(context_)(context_, file_, room.data(), room.size());
+}
+
+bool Image::still_the_same() const {
+    struct stat about {};
+    return smbc_getFunctionFstat(context_)(context_, file_, &about) == 0 &&
+           facts_of(about) == facts_;
 }
 
 void serve(Image& image) {
@@ -159,8 +171,9 @@ void serve(Image& image) {
             return;
         bytes.resize(order.length);
         const ssize_t count = image.read(order.offset, bytes);
-        if (count < 0 && errno != EACCES && errno != EPERM)
-            return; // the connection: lom-media begins anew
+        const bool refused = count < 0 && (errno == EACCES || errno == EPERM);
+        if ((count < 0 && !refused) || !image.still_the_same())
+            return; // lom-media begins anew
         const media::ReadAnswer answer{
             order.request, count < 0 ? media::read_refused : static_cast<std::uint32_t>(count)};
         if (!readers::send_all({reinterpret_cast<const char*>(&answer), sizeof answer}) ||

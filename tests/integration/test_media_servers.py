@@ -138,6 +138,22 @@ def test_another_image_of_that_name_is_refused(server, tmp_path):
             file.read(4096)
 
 
+def test_an_image_overwritten_in_place_gives_no_byte_of_the_other(server, tmp_path):
+    server.put("overwritten.iso", DATA[:16 * MIB])
+    path = server.files / "overwritten.iso"
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    with LomMedia(tmp_path, server.uri("overwritten.iso"), login(server), options=["--no-fill"]) as media:
+        media.wait_status("operational")
+        with open(media.file, "rb", buffering=0) as file:
+            assert file.read(4096) == DATA[:4096]
+            path.write_bytes(bytes(16 * MIB))
+            os.utime(path, (1_700_000_100, 1_700_000_100))
+            file.seek(12 * MIB)
+            with pytest.raises(OSError):
+                file.read(4096)
+        media.wait_status("image changed", 20)
+
+
 @pytest.mark.parametrize("scheme", KINDS)
 def test_a_server_that_says_nothing_is_named_in_time(scheme, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
