@@ -27,7 +27,9 @@ void BootControl::set_machine(const HostDefinition& definition, std::vector<Boot
     openboot_.machine.devices = std::move(devices);
 }
 
-void BootControl::set_medium(bool present) { openboot_.machine.medium = present; }
+void BootControl::set_empty_drives(std::vector<std::string> paths) {
+    openboot_.machine.empty_drives = std::move(paths);
+}
 
 // -- settings
 

@@ -31,8 +31,8 @@ class BootControl {
     BootControl(BootState state, Save save, Now now, Actions actions);
     /// Devices as defined now: tells devalias, show-devs, boot. Called when the definition changes.
     void set_machine(const HostDefinition& definition, std::vector<BootDevice> devices);
-    /// Whether the CD drive holds a medium: `boot cdrom` says so if not. Believed true until told.
-    void set_medium(bool present);
+    /// Paths of the devices without a medium: `boot` says so.
+    void set_empty_drives(std::vector<std::string> paths);
 
     // -- the tree's properties; setters are durable when they return
     const BootState& state() const; ///< expired settings are already gone

@@ -15,7 +15,7 @@ namespace lom::vmm {
 struct BootMachine {
     HostDefinition definition;
     std::vector<BootDevice> devices;
-    bool medium = true; ///< the CD drive holds one
+    std::vector<std::string> empty_drives; ///< paths of devices without a medium
 };
 
 /// What came of running commands.

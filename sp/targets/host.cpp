@@ -9,7 +9,7 @@ namespace lom {
 enum class BootDeviceChoice { default_order, pxe, disk, cdrom, bios };
 template <>
 struct Names<BootDeviceChoice> {
-    static constexpr const char* all[] = {"default", "pxe", "disk", "cdrom", "bios"};
+    static constexpr const char* all[] = {"default", "pxe", "disk", "cdrom", "usb", "bios"};
 };
 enum class BootModeState { normal, reset_nvram };
 template <>

@@ -3,6 +3,7 @@
 
 #include "base/loop.h"
 #include "sp/service/managed_host.h"
+#include "sp/service/media_library.h"
 #include "sp/service/transfers.h"
 #include "sp/service/web_door.h"
 #include "sp/service/webhooks.h"
@@ -45,6 +46,7 @@ struct TargetContext {
     Log& events;
     Log& audit;
     ManagedHost& host;
+    MediaLibrary& library;
     std::shared_ptr<const vmm::Versions> versions;
     WebDoor& web;
     Webhooks& webhooks;
@@ -69,7 +71,9 @@ Target::Ptr network_target(const TargetContext& context);
 Target::Ptr logs_target(const TargetContext& context);
 Target::Ptr alertmgmt_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
-Target::Ptr host_storage_target(const TargetContext& context);
+/// What takes an image, below /SP/services/kvms.
+void add_media_devices(Target& kvms, ManagedHost& host);
+Target::Ptr media_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr console_target(const TargetContext& context);
 Target::Ptr screen_target(const TargetContext& context);

@@ -158,7 +158,7 @@ TEST_F(OkPrompt, BootAloneGoesByBootDeviceAndBootFile) {
 TEST_F(OkPrompt, BootRefusesWhatCannotBeOpened) {
     enter();
     EXPECT_EQ(type("boot tape"), "Can't open boot device: tape; devalias lists them.\r\n");
-    control.set_medium(false);
+    control.set_empty_drives({"/pci@0,0/usb@4/storage@1/disk@0,0"});
     EXPECT_EQ(type("boot rcdrom"),
               "Can't open boot device: no medium in /pci@0,0/usb@4/storage@1/disk@0,0\r\n");
     control.set_machine(boot_test_host(), {});
