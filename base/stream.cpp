@@ -241,4 +241,14 @@ Result<UniqueFd> listen_unix(const std::string& path, mode_t mode) {
     return fd;
 }
 
+std::optional<ProcessId> listener_at(const std::string& path) {
+    const auto connection = connect_unix(path);
+    ucred peer{};
+    socklen_t length = sizeof(peer);
+    if (!connection || getsockopt(connection->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return std::nullopt;
+    const auto start = start_time_of(peer.pid);
+    return start ? std::optional(ProcessId{peer.pid, *start}) : std::nullopt;
+}
+
 } // namespace lom

@@ -4,10 +4,12 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
+#include "base/process.h"
 #include "base/result.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +50,8 @@ class Stream {
 
 /// Connects to a listening unix socket without blocking. Fault: unavailable, with the cause.
 Result<UniqueFd> connect_unix(const std::string& path);
+/// The process that listens at the unix socket, as the kernel remembers it; nullopt: none does.
+std::optional<ProcessId> listener_at(const std::string& path);
 /// Binds and listens, replacing a stale socket file; mode is applied to the file.
 Result<UniqueFd> listen_unix(const std::string& path, mode_t mode);
 

@@ -9,16 +9,6 @@ namespace lom::shell {
 
 namespace {
 
-std::vector<std::string> choices_of(std::string_view argument) {
-    std::vector<std::string> words;
-    while (!argument.empty() && argument.front() != '<') {
-        const std::size_t bar = argument.find('|');
-        words.emplace_back(argument.substr(0, bar));
-        argument.remove_prefix(bar == std::string_view::npos ? argument.size() : bar + 1);
-    }
-    return words;
-}
-
 class Completer {
   public:
     Completer(Tree& tree, std::string_view current, std::string_view line)
@@ -45,8 +35,8 @@ class Completer {
         if (!verb_)
             return result_;
         if (const OptionSpec* awaiting = option_awaiting_argument()) {
-            for (const std::string& choice : choices_of(awaiting->argument))
-                offer(choice, "", " ");
+            for (const std::string& choice : choices_of(*awaiting))
+                offer(choice, std::string(choice_doc(*awaiting, choice)), " ");
         } else if (!word_.text.empty() && word_.text.front() == '-') {
             for (const OptionSpec* option : options_of(verb_->verb))
                 offer(std::string(option->name), std::string(option->doc), " ");
@@ -123,8 +113,10 @@ class Completer {
             ++equals;
         for (const control::PropertyDescription& property : properties_at_cursor())
             if (same_name(property.name, name))
-                for (const std::string& value : property.values)
-                    offer(word_.text.substr(0, equals) + value, property.doc, " ");
+                for (std::size_t i = 0; i < property.values.size(); ++i)
+                    offer(word_.text.substr(0, equals) + property.values[i],
+                          i < property.value_docs.size() ? property.value_docs[i] : property.doc,
+                          " ");
     }
 
     void offer_names() {

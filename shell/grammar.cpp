@@ -58,6 +58,29 @@ constexpr OptionSpec option_table[] = {
     {"-help", "-h", "", "*", "Explains the command."},
 };
 
+struct ChoiceDoc {
+    std::string_view option;
+    std::string_view choice;
+    std::string_view doc;
+};
+
+constexpr ChoiceDoc choice_table[] = {
+    {"-display", "targets", "The names of what is below."},
+    {"-display", "properties", "Names and values."},
+    {"-display", "commands", "What can be done here."},
+    {"-display", "all", "All three, as without the option."},
+    {"-level", "1", "The target itself."},
+    {"-level", "2", "It and the targets below."},
+    {"-level", "3", "One level more; any number to 255."},
+    {"-level", "all", "Everything below."},
+    {"-output", "table", "Target, property and value in columns."},
+    {"-output", "json", "Names and values for programs."},
+    {"-output", "terse", "Only what was asked for."},
+    {"-output", "verbose", "All there is to say."},
+    {"-format", "wrap", "Long values are folded at the screen's edge."},
+    {"-format", "nowrap", "One line for each value."},
+};
+
 bool takes(const OptionSpec& option, std::string_view verb) {
     if (option.verbs == "*")
         return verb != "exit";
@@ -76,9 +99,10 @@ std::string echoed(std::string_view word) {
     return printable(word.size() > longest ? std::string(word.substr(0, longest)) + "..." : word);
 }
 
-Fault usage_fault(const VerbSpec& verb, const std::string& what) {
-    return Fault{FaultKind::usage,
-                 std::string(verb.name) + ": " + what + "\nUsage: " + std::string(verb.usage)};
+Fault usage_fault(const VerbSpec& verb, const std::string& what, const std::string& hint = "") {
+    return Fault{FaultKind::usage, std::string(verb.name) + ": " + what + "\n" +
+                                       (hint.empty() ? "" : hint + "\n") +
+                                       "Usage: " + std::string(verb.usage)};
 }
 
 Result<void> set_display(Options& options, std::string_view argument) {
@@ -208,13 +232,21 @@ Result<Item> item_of(const VerbSpec& verb, const Token& token) {
     return Item{Item::Kind::filter, name, {}, split_list(value.substr(1, value.size() - 2))};
 }
 
+std::vector<std::string> option_names(Verb verb) {
+    std::vector<std::string> names;
+    for (const OptionSpec* option : options_of(verb))
+        names.emplace_back(option->name);
+    return names;
+}
+
 // Takes the option at tokens[index], and its argument behind it.
 Result<void> take_option(Command& command, const VerbSpec& verb, const std::vector<Token>& tokens,
                          std::size_t& index) {
     const std::string& typed = tokens[index].text;
     const OptionSpec* spec = find_option(verb.verb, typed);
     if (!spec)
-        return usage_fault(verb, "Invalid option " + echoed(typed));
+        return usage_fault(verb, "Invalid option " + echoed(typed),
+                           did_you_mean(typed, option_names(verb.verb)));
     std::string argument;
     if (!spec->argument.empty()) {
         if (index + 1 == tokens.size())
@@ -223,8 +255,9 @@ Result<void> take_option(Command& command, const VerbSpec& verb, const std::vect
         argument = tokens[++index].text;
     }
     if (!apply_option(command.options, verb.verb, *spec, argument))
-        return usage_fault(verb, "Invalid value '" + echoed(argument) + "' of option " +
-                                     std::string(spec->name));
+        return usage_fault(
+            verb, "Invalid value '" + echoed(argument) + "' of option " + std::string(spec->name),
+            did_you_mean(argument, choices_of(*spec)));
     if (spec->name == "-t" && !command.options.level)
         command.options.level = 255;
     return {};
@@ -238,11 +271,10 @@ std::vector<std::string> verb_names() {
 }
 
 Fault unknown_verb(const std::string& word) {
-    std::string text = "Invalid command '" + echoed(word) + "' - type help for a list of commands.";
-    const std::string meant = nearest(word, verb_names());
-    if (!meant.empty())
-        text += "\nDid you mean '" + meant + "'?";
-    return Fault{FaultKind::usage, text};
+    const std::string text =
+        "Invalid command '" + echoed(word) + "' - type help for a list of commands.";
+    const std::string hint = did_you_mean(word, verb_names());
+    return Fault{FaultKind::usage, hint.empty() ? text : text + "\n" + hint};
 }
 
 Result<void> check_required(const Command& command, const VerbSpec& verb) {
@@ -265,8 +297,9 @@ const VerbSpec& spec_of(Verb verb) {
 }
 
 const VerbSpec* find_verb(std::string_view name) {
-    const auto* found = std::find_if(std::begin(verb_table), std::end(verb_table),
-                                     [name](const VerbSpec& spec) { return spec.name == name; });
+    const auto* found =
+        std::find_if(std::begin(verb_table), std::end(verb_table),
+                     [name](const VerbSpec& spec) { return same_name(spec.name, name); });
     return found == std::end(verb_table) ? nullptr : found;
 }
 
@@ -280,9 +313,27 @@ std::vector<const OptionSpec*> options_of(Verb verb) {
 
 const OptionSpec* find_option(Verb verb, std::string_view typed) {
     for (const OptionSpec* option : options_of(verb))
-        if (option->name == typed || (!option->alias.empty() && option->alias == typed))
+        if (same_name(option->name, typed) ||
+            (!option->alias.empty() && same_name(option->alias, typed)))
             return option;
     return nullptr;
+}
+
+std::vector<std::string> choices_of(const OptionSpec& option) {
+    std::vector<std::string> words;
+    for (std::string_view rest = option.argument; !rest.empty() && rest.front() != '<';) {
+        const std::size_t bar = std::min(rest.find('|'), rest.size());
+        words.emplace_back(rest.substr(0, bar));
+        rest.remove_prefix(std::min(bar + 1, rest.size()));
+    }
+    return words;
+}
+
+std::string_view choice_doc(const OptionSpec& option, std::string_view choice) {
+    for (const ChoiceDoc& known : choice_table)
+        if (known.option == option.name && known.choice == choice)
+            return known.doc;
+    return "";
 }
 
 bool Token::is_option() const {

@@ -89,6 +89,10 @@ const VerbSpec* find_verb(std::string_view name);
 /// Options that `verb` takes.
 std::vector<const OptionSpec*> options_of(Verb verb);
 const OptionSpec* find_option(Verb verb, std::string_view typed);
+/// The words that its argument can be; empty: anything.
+std::vector<std::string> choices_of(const OptionSpec& option);
+/// What one of these words means.
+std::string_view choice_doc(const OptionSpec& option, std::string_view choice);
 
 /// A word of the line with its quotes removed.
 struct Token {

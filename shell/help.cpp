@@ -63,6 +63,22 @@ std::string property_help(const control::PropertyDescription& property) {
     return out + start + "User role required for set = " + property.write_role + "\n";
 }
 
+std::string value_help(const control::PropertyDescription& property) {
+    std::string out;
+    for (std::size_t i = 0; i < std::min(property.values.size(), property.value_docs.size()); ++i)
+        out += "            " + property.values[i] + " : " + property.value_docs[i] + "\n";
+    return out;
+}
+
+std::string command_help(const control::VerbDescription& verb) {
+    std::string out =
+        "        " + verb.name + " : " + verb.doc + " User role required = " + verb.role + "\n";
+    for (const control::PropertyDescription& property : verb.properties)
+        out += "            " + property.name + (property.required ? " (required) : " : " : ") +
+               property.doc + "\n";
+    return out;
+}
+
 constexpr std::string_view legal =
     "OpenLOM is free software under the GNU General Public License, version 3 or later.\n"
     "It comes with no warranty. The licence text is in the file LICENSE of its source.\n";
@@ -112,11 +128,12 @@ int Interpreter::help_target(const Command& command) {
         for (const Item& item : place->rest)
             wanted |= same_name(item.name, property.name);
         if (wanted)
-            properties += (properties.empty() ? "" : "\n") + property_help(property);
+            properties += (properties.empty() ? "" : "\n") + property_help(property) +
+                          (place->rest.empty() ? "" : value_help(property));
     }
     if (!place->rest.empty() && properties.empty())
-        return complain("help", "Property not found: '" + printable(place->rest.front().name) + "'",
-                        status::not_found);
+        return no_property("help", place->rest.front().name, place->description.properties,
+                           place->path);
 
     std::string out = "\n " + place->path + " : " + place->description.doc + "\n";
     if (place->rest.empty()) {
@@ -129,8 +146,7 @@ int Interpreter::help_target(const Command& command) {
     if (place->rest.empty() && !place->description.verbs.empty()) {
         out += "    Commands:\n";
         for (const control::VerbDescription& verb : place->description.verbs)
-            out += "        " + verb.name + " : " + verb.doc +
-                   " User role required = " + verb.role + "\n";
+            out += command_help(verb);
         out += "\n";
     }
     terminal_.write(out);

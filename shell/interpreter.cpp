@@ -33,14 +33,20 @@ std::string object_name(const std::string& container) {
     return name;
 }
 
-std::string property_hint(const control::TargetDescription& description, std::string_view typed) {
+std::string property_hint(const std::vector<control::PropertyDescription>& properties,
+                          std::string_view typed, const std::string& path) {
     std::vector<std::string> names;
-    for (const control::PropertyDescription& property : description.properties)
+    for (const control::PropertyDescription& property : properties)
         names.push_back(property.name);
-    const std::string meant = nearest(typed, names);
-    if (!meant.empty())
-        return "Did you mean '" + meant + "'?";
-    return "Type help " + description.path + " for its properties.";
+    const std::string hint = did_you_mean(typed, names);
+    return hint.empty() ? "Type help " + path + " for its properties." : hint;
+}
+
+std::string value_hint(const control::PropertyDescription* property, const Fault& fault,
+                       std::string_view typed) {
+    return property && fault.kind == FaultKind::invalid_value
+               ? did_you_mean(typed, property->values)
+               : std::string();
 }
 
 // ILOM's words for the outcome, where lomd's sentence does not begin with them already.
@@ -222,12 +228,8 @@ int Interpreter::set(const Command& command) {
 
 int Interpreter::set_one(const Command& command, const Place& place, const Item& item) {
     const auto* property = find_property(place.description.properties, item.name);
-    const std::string hint = property ? "" : property_hint(place.description, item.name);
     if (!property)
-        return complain("set",
-                        Fault{FaultKind::not_found,
-                              "No matching properties found: '" + printable(item.name) + "'"},
-                        hint);
+        return no_property("set", item.name, place.description.properties, place.path);
     secret_ |= property->secret;
     std::string value = item.value;
     if (item.kind == Item::Kind::word) {
@@ -248,7 +250,7 @@ int Interpreter::set_one(const Command& command, const Place& place, const Item&
         return status::refused;
     const auto reply = tree_.set(place.path, property->name, value);
     if (!reply)
-        return complain("set", reply.fault());
+        return complain("set", reply.fault(), value_hint(property, reply.fault(), value));
     terminal_.write(reply->message.empty()
                         ? "Set '" + reply->property + "' to '" + printable(reply->text) + "'\n"
                         : printable(reply->message) + "\n");
@@ -293,10 +295,12 @@ int Interpreter::create(const Command& command) {
     for (std::size_t i = 1; i < command.items.size(); ++i) {
         const Item& item = command.items[i];
         const auto* property = find_property(verb->properties, item.name);
-        secret_ |= property && property->secret;
+        if (!property)
+            return no_property("create", item.name, verb->properties, description->path);
+        secret_ |= property->secret;
         if (item.kind == Item::Kind::assignment)
             request.properties.emplace_back(item.name, item.value);
-        else if (!property || !property->secret || !property->required)
+        else if (!property->secret || !property->required)
             return complain("create",
                             "Invalid command syntax: a value is missing: " + printable(item.name) +
                                 "=<value>",
@@ -351,6 +355,8 @@ int Interpreter::act(const Command& command) {
         terminal_.write(printable(reply.fault().message) + "\n");
         return status::refused;
     }
+    if (!reply && command.verb == Verb::reset && reply.fault().kind == FaultKind::wrong_state)
+        terminal_.write("Performing hard reset on " + place->path + " failed\n"); // as ILOM says it
     if (!reply)
         return complain(name, reply.fault());
     if (reply->stream == "file")
@@ -432,6 +438,17 @@ int Interpreter::complain(std::string_view verb, const Fault& fault, const std::
         sentence = std::string(words) + (sentence.empty() ? "" : "\n" + sentence);
     terminal_.write(std::string(verb) + ": " + sentence + "\n" + (hint.empty() ? "" : hint + "\n"));
     return status::of(fault.kind);
+}
+
+int Interpreter::no_property(std::string_view verb, const std::string& typed,
+                             const std::vector<control::PropertyDescription>& properties,
+                             const std::string& path) {
+    const std::string_view lead =
+        verb == "help" ? "Property not found" : "No matching properties found";
+    return complain(verb,
+                    std::string(lead) + ": '" + printable(typed) + "'\n" +
+                        property_hint(properties, typed, path),
+                    status::not_found);
 }
 
 int Interpreter::no_target(std::string_view verb, const Fault& fault, const std::string& path) {

@@ -69,7 +69,11 @@ class Interpreter {
 
     int complain(std::string_view verb, const std::string& what, int status);
     int complain(std::string_view verb, const Fault& fault, const std::string& hint = {});
-    /// The same, with the nearest target there is if `path` is missing.
+    /// With the nearest of `properties`, which belong to `path`.
+    int no_property(std::string_view verb, const std::string& typed,
+                    const std::vector<control::PropertyDescription>& properties,
+                    const std::string& path);
+    /// With the nearest target there is if `path` is missing.
     int no_target(std::string_view verb, const Fault& fault, const std::string& path);
     std::string wanted_path(const Command& command) const;
     /// "Did you mean ...", or empty.

@@ -171,13 +171,18 @@ int Interpreter::show(const Command& given) {
             static_cast<std::size_t>(std::max<std::int64_t>(*view->page_lines, 0)));
     const bool walks = command.options.level.value_or(1) > 1;
     const std::string missing = walks || view->text ? "" : missing_name(wanted, *view);
+    std::vector<std::string> there;
+    for (const control::PropertyView& property : view->properties)
+        there.push_back(property.name);
     const std::size_t width = command.options.nowrap ? 0 : terminal_.width();
     if (missing.empty() || wanted.names.size() > 1)
         terminal_.write(render(command, wanted, std::move(*view), width));
     if (missing.empty())
         return status::done;
-    return complain("show", "No matching properties found: '" + printable(missing) + "'",
-                    status::not_found);
+    return complain(
+        "show",
+        Fault{FaultKind::not_found, "No matching properties found: '" + printable(missing) + "'"},
+        did_you_mean(missing, there));
 }
 
 } // namespace lom::shell

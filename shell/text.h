@@ -31,5 +31,7 @@ std::string message_text(std::string_view message, std::string_view line_end);
 
 /// The candidate that `word` was most likely meant to be; empty: none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+/// The same as a question to the person who typed; empty: none is near.
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
 } // namespace lom::shell

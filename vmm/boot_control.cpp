@@ -91,10 +91,55 @@ Result<void> BootControl::set_boot_order(const std::string& devices) {
     return done ? change(next) : done;
 }
 
+// Names differ in more than case, as everywhere in the tree.
+std::map<std::string, BootConfig>::const_iterator find_config(const BootState& state,
+                                                              const std::string& name) {
+    return std::find_if(state.configs.begin(), state.configs.end(), [&](const auto& entry) {
+        return lower_case(entry.first) == lower_case(name);
+    });
+}
+
+Result<void> BootControl::save_config(const std::string& name) {
+    if (auto checked = check_config_name(name); !checked)
+        return checked;
+    BootState next = state();
+    if (find_config(next, name) != next.configs.end())
+        return Fault{FaultKind::wrong_state, "The configuration " + name + " exists already."};
+    if (next.configs.size() == boot_configs_limit)
+        return Fault{FaultKind::wrong_state,
+                     "There are " + std::to_string(boot_configs_limit) +
+                         " configurations already; delete one of them first."};
+    next.configs[name] = {next.nvram, std::chrono::floor<std::chrono::seconds>(now_())};
+    return change(next);
+}
+
+Result<void> BootControl::delete_config(const std::string& name) {
+    BootState next = state();
+    if (next.config == name)
+        return Fault{FaultKind::wrong_state,
+                     "The next boot is to use it: set /HOST/bootmode config=\"\" first."};
+    next.configs.erase(name);
+    return change(next);
+}
+
+Result<void> BootControl::set_config(const std::string& name) {
+    BootState next = state();
+    const auto known = find_config(next, name);
+    if (name.empty() || lower_case(name) == factory_default)
+        next.config = lower_case(name);
+    else if (known != next.configs.end())
+        next.config = known->first;
+    else
+        return Fault{FaultKind::invalid_value,
+                     "There is no configuration of that name: see show /HOST/domain/configs. "
+                     "factory-default is there always."};
+    return change(next);
+}
+
 bool BootControl::next_boot_is_special() const {
     const BootState& now = state();
     return !nvram_flag(now.nvram, "auto-boot?") || !now.script.empty() || now.reset_nvram ||
-           now.boot_device != "default";
+           !now.config.empty() || now.boot_device != "default";
 }
 
 // -- a boot begins
@@ -106,6 +151,7 @@ BootPlan BootControl::begin_boot() {
         print("Setting NVRAM parameters to default values.\r\n");
     }
     next.expires.reset();
+    use_config(next);
     Execution decided = run_script(std::exchange(next.script, ""), next);
     // A script's reset-all asks for what begins anyway.
     if (decided.next == Next::stay || decided.next == Next::reset_all)
@@ -122,6 +168,14 @@ BootPlan BootControl::begin_boot() {
         leave_prompt();
     flush();
     return plan;
+}
+
+void BootControl::use_config(BootState& next) {
+    const std::string name = std::exchange(next.config, "");
+    if (name.empty())
+        return;
+    next.nvram = name == factory_default ? Nvram() : next.configs[name].nvram;
+    print("Setting NVRAM parameters to those of " + name + ".\r\n");
 }
 
 Execution BootControl::run_script(const std::string& script, BootState& next) {

@@ -43,7 +43,14 @@ class BootControl {
     std::string boot_order() const;
     Result<void> set_boot_order(const std::string& devices);
 
-    /// Decides a boot that begins now and consumes what applies once: script and state, and
+    /// Puts the variables as they are now aside under a name that is still free.
+    Result<void> save_config(const std::string& name);
+    /// Refused for the one that the next boot is to use.
+    Result<void> delete_config(const std::string& name);
+    /// The config whose variables the next boot begins with; empty: none.
+    Result<void> set_config(const std::string& name);
+
+    /// Decides a boot that begins now and consumes what applies once: state, config and script, and
     /// boot_device unless the boot stops at ok, where a plain `boot` or the next boot honours it.
     /// Prints what the script's commands print. One save; when that fails the console says so, the
     /// boot goes as decided and the settings stay.
@@ -65,6 +72,7 @@ class BootControl {
 
     Result<void> change(const BootState& next);
     void forget_expired() const;
+    void use_config(BootState& next);
     Execution run_script(const std::string& script, BootState& next);
     Execution auto_boot(BootState& next);
     void finish_line(LineEditor::Got got);

@@ -39,6 +39,18 @@ inline constexpr std::array<std::string_view, 6> boot_device_choices = {"default
 
 constexpr std::size_t boot_script_limit = 1000; ///< bytes, ILOM 5.1's
 
+/// A set of variables that was put aside under a name; /HOST/domain/configs.
+struct BootConfig {
+    Nvram nvram;
+    std::chrono::system_clock::time_point created; ///< whole seconds
+
+    bool operator==(const BootConfig&) const = default;
+};
+
+/// The config that always exists: every variable has its default.
+inline constexpr std::string_view factory_default = "factory-default";
+constexpr std::size_t boot_configs_limit = 16;
+
 /// Persistent part; kept in D/hosts/<name>/boot.json.
 struct BootState {
     Nvram nvram;
@@ -46,12 +58,16 @@ struct BootState {
     bool reset_nvram = false;                                     ///< /HOST/bootmode state
     std::optional<std::chrono::system_clock::time_point> expires; ///< of reset_nvram, 10 minutes
     std::string boot_device = "default";                          ///< x86 one-time device
+    std::map<std::string, BootConfig> configs;
+    std::string config; ///< /HOST/bootmode config: one of configs, factory_default, or empty
 
     bool operator==(const BootState&) const = default;
 };
 
 Result<void> check_boot_script(const std::string& script);
 Result<void> check_boot_device(const std::string& device);
+/// Of a config that is to be made.
+Result<void> check_config_name(const std::string& name);
 
 std::string boot_state_to_json(const BootState& state);
 /// Refuses what this program cannot have written; NVRAM variables that it no longer knows, or whose

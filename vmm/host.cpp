@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "base/stream.h"
 #include "vmm/command_line.h"
 #include "vmm/host_files.h"
 #include "vmm/io_hold.h"

@@ -86,16 +86,6 @@ void QemuProcess::quit() {
     qmp_->execute("quit", "", [](const Result<QmpFields>&) {});
 }
 
-std::optional<ProcessId> listener_at(const std::string& socket) {
-    const auto connection = connect_unix(socket);
-    ucred peer{};
-    socklen_t length = sizeof(peer);
-    if (!connection || getsockopt(connection->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
-        return std::nullopt;
-    const auto start = start_time_of(peer.pid);
-    return start ? std::optional(ProcessId{peer.pid, *start}) : std::nullopt;
-}
-
 ShutdownCause shutdown_cause(const std::string& log) {
     const std::size_t at = log.rfind(trace);
     if (at == std::string::npos)

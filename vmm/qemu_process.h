@@ -56,9 +56,6 @@ class QemuProcess {
     Loop::Handle exit_watch_, contact_timer_, kill_timer_;
 };
 
-/// The process that listens at the unix socket, as the kernel remembers it; nullopt: none does.
-std::optional<ProcessId> listener_at(const std::string& socket);
-
 /// What a QEMU's own log tells about its end. QEMU traces each request to shut down.
 enum class ShutdownCause { unknown, guest_shutdown, guest_reset, signal };
 /// Of a QEMU that stopped with status `shutdown`. The guest's reset is the one that QEMU does not

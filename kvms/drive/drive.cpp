@@ -29,7 +29,9 @@ constexpr std::uint16_t ssh_port = 22;
 constexpr auto connect_pause = 50ms;
 constexpr auto connect_limit = 10s;
 constexpr auto kill_after = 5s;
-constexpr auto restart_after = 2s; // when lom-media itself died
+constexpr auto restart_after = 2s;      // when lom-media itself died
+constexpr auto straggler_limit = 500ms; // from being started to listening
+constexpr auto straggler_pause = 10ms;
 
 } // namespace
 
@@ -42,10 +44,10 @@ Drive::~Drive() = default;
 void Drive::open(const std::string& uri, const ImageCredentials& credentials) {
     uri_ = uri;
     credentials_ = credentials;
-    if (!process_ && adopt())
-        return;
     if (process_)
         end(*process_);
+    else if (!ending_)
+        return take_over();
     start();
 }
 
@@ -55,13 +57,12 @@ void Drive::close() {
     retry_.reset();
     limit_timer_.reset();
     away_since_ = 0;
-    if (!process_)
-        (void)adopt(); // one of an earlier lomd may still run
-    if (process_) {
-        if (control_) // what is still read is not to be waited for
-            control_->send("{\"command\":\"eject\"}\n");
+    if (process_ && control_) // what is still read is not to be waited for
+        control_->send("{\"command\":\"eject\"}\n");
+    if (process_)
         end(*process_);
-    }
+    else if (!ending_)
+        take_over();
     set_status("disabled", "");
 }
 
@@ -89,27 +90,63 @@ std::string Drive::fingerprint() const {
                                                    credentials_.ssh_key));
 }
 
-bool Drive::adopt() {
-    const auto record = read_file(paths_.record);
-    if (!record)
-        return false;
+Drive::Record Drive::load_record() const {
+    const auto file = read_file(paths_.record);
     boost::system::error_code error;
-    const json::value value = json::parse(*record, error);
+    const json::value value = file ? json::parse(*file, error) : json::value();
     const json::object* object = error ? nullptr : value.if_object();
     if (object == nullptr)
-        return false;
-    const ProcessId process{number<pid_t>(*object, "pid"),
-                            number<std::uint64_t>(*object, "start_time")};
-    if (!is_alive(process))
-        return false;
-    process_ = process;
-    if (uri_.empty() || text(*object, "serves") != fingerprint())
-        return false;
+        return {};
+    return {{number<pid_t>(*object, "pid"), number<std::uint64_t>(*object, "start_time")},
+            text(*object, "serves"),
+            true};
+}
+
+void Drive::save_record(const ProcessId& process) const {
+    (void)write_file_durably(paths_.record,
+                             json::serialize(json::object{{"pid", process.pid},
+                                                          {"start_time", process.start_time},
+                                                          {"serves", fingerprint()}}),
+                             0600);
+}
+
+/// Whoever listens at the control socket is the drive's lom-media, recorded or not. The last lomd
+/// may have been killed between starting it and noting its number.
+void Drive::take_over() {
+    const Record record = load_record();
+    const auto running = is_alive(record.process) ? std::optional(record.process)
+                                                  : listener_at(paths_.folder + "/control.sock");
+    if (running)
+        return take_over(*running, record.serves);
+    const bool maybe_on_its_way = record.found && record.process.pid == 0;
+    const auto now = std::chrono::steady_clock::now();
+    if (maybe_on_its_way && straggler_deadline_ == std::chrono::steady_clock::time_point())
+        straggler_deadline_ = now + straggler_limit;
+    if (maybe_on_its_way && now < straggler_deadline_) {
+        if (wanted())
+            set_status("starting", "Looking for a running image reader.");
+        retry_ = loop_.after(straggler_pause, [this] { take_over(); });
+        return;
+    }
+    retry_.reset();
+    if (wanted())
+        start();
+}
+
+void Drive::take_over(const ProcessId& running, const std::string& serves) {
+    retry_.reset();
+    if (!wanted() || serves != fingerprint()) {
+        end(running);
+        if (wanted())
+            start();
+        return;
+    }
+    process_ = running;
     adopted_ = true;
+    save_record(running);
     set_status("starting", "Taking over the running image reader.");
     watch_process();
     connect_control();
-    return true;
 }
 
 void Drive::start() {
@@ -147,18 +184,16 @@ void Drive::start() {
                     paths_.known_hosts,
                     "--control",
                     paths_.folder + "/control.sock",
-                    "--hold"};
+                    "--hold",
+                    paths_.folder + "/hold"};
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
+    save_record({}); // before: so that our successor looks for it in any case
     const auto process = spawn(options);
     if (!process)
         return set_status("failed", process.fault().message);
     process_ = *process;
-    (void)write_file_durably(paths_.record,
-                             json::serialize(json::object{{"pid", process->pid},
-                                                          {"start_time", process->start_time},
-                                                          {"serves", fingerprint()}}),
-                             0600);
+    save_record(*process);
     watch_process();
     connect_control();
 }

@@ -74,8 +74,16 @@ class Drive {
     const std::string& image_file() const { return image_file_; }
 
   private:
+    struct Record {
+        ProcessId process; ///< pid 0: was to be started
+        std::string serves;
+        bool found = false;
+    };
+    Record load_record() const;
+    void save_record(const ProcessId& process) const;
     void start();
-    bool adopt();
+    void take_over();
+    void take_over(const ProcessId& running, const std::string& serves);
     void end(const ProcessId& process);
     void watch_process();
     void connect_control();
@@ -102,6 +110,7 @@ class Drive {
     Loop::Handle exit_watch_;
     Loop::Handle retry_;
     Loop::Handle connect_timer_;
+    std::chrono::steady_clock::time_point straggler_deadline_;
     std::chrono::steady_clock::time_point connect_deadline_; ///< zero: no attempt is under way
     std::unique_ptr<Stream> control_;
     std::string line_;

@@ -1,5 +1,7 @@
 #include "kvms/media/flight_window.h"
 
+#include "kvms/media/block_cache.h"
+
 #include <algorithm>
 
 namespace lom::media {
@@ -28,13 +30,14 @@ FlightWindow::Mark FlightWindow::sent(TimePoint now) {
 
 void FlightWindow::received(const Mark& mark, std::size_t bytes, bool busy, TimePoint now) {
     const Clock::duration latency = now - mark.sent;
+    const double blocks = static_cast<double>(bytes) / block_size;
     note_latency(latency, now);
     delivered_ += bytes;
     delivered_at_ = now;
     note_rate(mark, now);
     if (latency <= tolerated(best_latency())) {
         if (busy)
-            limit_ += starting_ ? 1 : grow_per_round_trip / limit_;
+            limit_ += (starting_ ? 1 : grow_per_round_trip / limit_) * blocks;
     } else if (now - shrunk_at_ > latency) { // once per round trip: the rest tells the same story
         starting_ = false;
         limit_ *= shrink;

@@ -15,7 +15,7 @@ using TimePoint = Clock::time_point;
 class FlightWindow {
   public:
     static constexpr std::size_t min_limit = 4;
-    static constexpr std::size_t max_limit = 128;
+    static constexpr std::size_t max_limit = 256;
 
     /// What has to be remembered with each request.
     struct Mark {
@@ -31,11 +31,14 @@ class FlightWindow {
     std::size_t limit() const { return static_cast<std::size_t>(limit_); }
     /// Bytes that the path holds; 0 while unknown.
     std::size_t path_bytes() const;
+    /// Whether no reply has had to queue yet: the path may hold more than we know.
+    bool starting() const { return starting_; }
+    /// Of the fastest replies lately; max() while unknown.
+    Clock::duration best_latency() const;
 
   private:
     void note_latency(Clock::duration latency, TimePoint now);
     void note_rate(const Mark& mark, TimePoint now);
-    Clock::duration best_latency() const;
 
     // Minimum over this span and the one before it: a route that got longer is forgiven.
     static constexpr auto latency_span = std::chrono::seconds(30);

@@ -1,18 +1,33 @@
 #include "kvms/media/image_reader.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 namespace lom::media {
 
 namespace {
 
-constexpr std::size_t min_first_readahead = 512U << 10U;
-constexpr std::size_t max_first_readahead = 8U << 20U;
+constexpr std::size_t unknown_line_touch = 512U << 10U;
+constexpr std::size_t largest_touch = 8U << 20U;
+/// Below this a read of its own costs no more than to have guessed it.
+constexpr auto short_line = std::chrono::milliseconds(2);
 constexpr std::size_t blocks_to_compare = 4;
-constexpr std::uint64_t nobody = std::numeric_limits<std::uint64_t>::max();
+constexpr std::size_t most_requests = 1024;
+/// What demanded reads may have under way beyond the window.
+constexpr std::size_t demand_surplus = 8 * block_size;
+constexpr auto idle_before_fill = std::chrono::seconds(1);
+
+bool equal_where_held(const Block& held, const Block& other, std::size_t length) {
+    for (std::size_t begin = 0; begin < length; begin += granule_size) {
+        const std::size_t count = std::min(granule_size, length - begin);
+        if (held.holds(granules_of(begin, begin + count)) &&
+            std::memcmp(held.bytes + begin, other.bytes + begin, count) != 0)
+            return false;
+    }
+    return true;
+}
 
 } // namespace
 
@@ -29,7 +44,7 @@ std::uint32_t ImageReader::length_of(std::uint64_t index) const {
 }
 
 std::string_view ImageReader::head() const {
-    return head_ ? std::string_view(head_->bytes.get(), length_of(0)) : std::string_view();
+    return head_ ? std::string_view(head_->bytes, length_of(0)) : std::string_view();
 }
 
 // Reads
@@ -51,45 +66,89 @@ void ImageReader::read(Token token, std::uint64_t offset, std::size_t size, Time
     Read read{token, offset, static_cast<std::size_t>(end - offset), now + read_deadline, {}, 0};
     const std::uint64_t first = offset / block_size;
     const std::uint64_t last = (end - 1) / block_size;
+    bool at_once = true;
     for (std::uint64_t index = first; index <= last; ++index) {
-        read.blocks.push_back(cache_.find(index));
-        read.missing += read.blocks.back() == nullptr ? 1 : 0;
+        const std::uint64_t start = index * block_size;
+        const BlockRef block = cache_.find(index);
+        at_once = at_once && block &&
+                  block->holds(granules_of(std::max(offset, start) - start,
+                                           std::min<std::uint64_t>(end - start, block_size)));
+        read.blocks.push_back(block);
     }
-    if (read.missing == 0) {
-        answer(read);
-    } else if (stalled_) {
+    if (!at_once && stalled_) {
         answerer_.refuse(token);
         return;
+    }
+    bytes_asked_ += read.size;
+    if (at_once) {
+        bytes_at_once_ += read.size;
+        answer(read);
     } else {
-        const std::uint64_t key = next_read_++;
         for (std::uint64_t index = first; index <= last; ++index)
             if (!read.blocks[index - first])
-                want(index, key);
-        reads_.emplace(key, std::move(read));
+                read.blocks[index - first] = block_at(index);
+        wait_for(std::move(read), now);
     }
     if (state_ == State::open)
         read_ahead(first, last);
 }
 
-void ImageReader::want(std::uint64_t index, std::uint64_t reader) {
-    Want& wanted = wants_[index];
-    if (reader == nobody) {
-        prefetch_.push_back(index);
-        return;
+/// The reads it waits for are asked for before any that are guessed.
+void ImageReader::wait_for(Read read, TimePoint now) {
+    const std::uint64_t key = next_read_++;
+    const std::uint64_t first = read.offset / block_size;
+    const std::uint64_t end = read.offset + read.size;
+    for (std::size_t i = 0; i < read.blocks.size(); ++i) {
+        const std::uint64_t start = (first + i) * block_size;
+        const Granules needed = granules_of(std::max(read.offset, start) - start,
+                                            std::min<std::uint64_t>(end - start, block_size));
+        Block& block = *read.blocks[i];
+        if (block.holds(needed))
+            continue;
+        ++read.missing;
+        wants_.demand(first + i, key, needed, needed & ~block.valid & ~block.coming);
     }
-    if (wanted.readers.empty() && !wanted.under_way)
-        demanded_.push_back(index);
-    wanted.readers.push_back(reader);
+    reads_.emplace(key, std::move(read));
+    last_demand_ = now;
+}
+
+/// All granules of a block; the last one of the image may be short of some.
+Granules ImageReader::whole(std::uint64_t index) const { return granules_of(0, length_of(index)); }
+
+Granules ImageReader::unasked(std::uint64_t index) const {
+    const Block* block = cache_.peek(index);
+    return whole(index) & ~(block == nullptr ? 0 : block->valid | block->coming);
+}
+
+BlockRef ImageReader::block_at(std::uint64_t index) {
+    BlockRef block = cache_.find(index);
+    if (!block) {
+        block = cache_.make();
+        cache_.put(index, block);
+    }
+    return block;
+}
+
+/// Bytes worth fetching at a place where nobody has read before, if they were sure to be read: what
+/// the line carries while one read waits for it, half of that so as not to delay the next one.
+std::size_t ImageReader::first_touch() const {
+    const Clock::duration latency = window_.best_latency();
+    const bool far = latency > short_line;
+    const std::size_t touch = std::min(window_.path_bytes() / 2, largest_touch);
+    return far && window_.starting() ? std::max(touch, unknown_line_touch) : touch;
 }
 
 void ImageReader::read_ahead(std::uint64_t first, std::uint64_t last) {
-    const std::size_t touch =
-        std::clamp(window_.path_bytes(), min_first_readahead, max_first_readahead) / block_size;
     const std::size_t cap = std::min(2 * window_.limit(), cache_.capacity() / 4);
-    const BlockRange range = readahead_.on_read({first, last + 1}, touch, cap);
+    const auto guess = readahead_.on_read({first, last + 1},
+                                          {first_touch() / block_size, cap, window_.starting()});
+    fetch_ahead(guess.ahead);
+    fetch_ahead(guess.before);
+}
+
+void ImageReader::fetch_ahead(BlockRange range) {
     for (std::uint64_t index = range.begin; index < std::min(range.end, block_count()); ++index)
-        if (!cache_.contains(index) && !wants_.contains(index))
-            want(index, nobody);
+        wants_.ahead(index, unasked(index));
 }
 
 void ImageReader::answer(const Read& read) {
@@ -98,7 +157,7 @@ void ImageReader::answer(const Read& read) {
     std::size_t skip = read.offset % block_size;
     for (const BlockRef& block : read.blocks) {
         const std::size_t count = std::min(left, block_size - skip);
-        parts.push_back({block->bytes.get() + skip, count});
+        parts.push_back({block->bytes + skip, count});
         left -= count;
         skip = 0;
     }
@@ -106,35 +165,24 @@ void ImageReader::answer(const Read& read) {
 }
 
 void ImageReader::serve_waiting(std::uint64_t index, const BlockRef& block) {
-    const auto wanted = wants_.find(index);
-    if (wanted == wants_.end())
-        return;
-    const std::vector<std::uint64_t> readers = std::move(wanted->second.readers);
-    wants_.erase(wanted);
-    for (const std::uint64_t key : readers) {
+    for (const std::uint64_t key : wants_.arrived(index, block->valid)) {
         const auto found = reads_.find(key);
         if (found == reads_.end())
             continue; // has been refused
-        Read& read = found->second;
-        read.blocks[index - read.offset / block_size] = block;
-        if (--read.missing > 0)
+        if (--found->second.missing > 0)
             continue;
-        answer(read);
+        answer(found->second);
         reads_.erase(found);
     }
 }
 
 void ImageReader::refuse_readers(std::uint64_t index) {
-    const auto wanted = wants_.find(index);
-    if (wanted == wants_.end())
-        return;
-    for (const std::uint64_t key : wanted->second.readers) {
+    for (const std::uint64_t key : wants_.abandon(index)) {
         if (const auto read = reads_.find(key); read != reads_.end()) {
             answerer_.fail(read->second.token);
             reads_.erase(read);
         }
     }
-    wants_.erase(wanted);
 }
 
 std::optional<TimePoint> ImageReader::next_deadline() const {
@@ -159,9 +207,7 @@ void ImageReader::refuse_pending() {
 }
 
 void ImageReader::forget_unsent_wants() {
-    demanded_.clear();
-    prefetch_.clear();
-    std::erase_if(wants_, [](const auto& entry) { return !entry.second.under_way; });
+    wants_.clear();
     readahead_.reset();
 }
 
@@ -183,7 +229,7 @@ void ImageReader::open(const ImageFacts& facts) {
         facts_ = facts;
         known_ = true;
         state_ = State::open;
-        want(0, nobody); // volume descriptor and boot catalogue: they are always wanted
+        wants_.ahead(0, whole(0)); // volume descriptor, boot catalogue: they are always wanted
         return;
     }
     if (facts != facts_) {
@@ -198,78 +244,105 @@ void ImageReader::open(const ImageFacts& facts) {
 }
 
 void ImageReader::lost() {
+    for (const auto& [id, flight] : flights_)
+        flight.block->coming &= ~flight.granules;
+    for (const Flight& flight : unfinished_)
+        flight.block->coming &= ~flight.granules;
     flights_.clear();
     unfinished_.clear();
+    bytes_under_way_ = 0;
     to_verify_.clear();
     verify_against_.clear();
-    prefetch_.clear();
-    demanded_.clear();
     readahead_.reset();
     window_ = FlightWindow();
     if (state_ != State::changed)
         state_ = State::closed;
-    std::vector<std::uint64_t> waited_for;
-    for (auto& [index, wanted] : wants_) {
-        wanted.under_way = false;
-        if (!wanted.readers.empty())
-            waited_for.push_back(index);
-    }
-    std::erase_if(wants_, [](const auto& entry) { return entry.second.readers.empty(); });
-    std::sort(waited_for.begin(), waited_for.end());
-    demanded_.assign(waited_for.begin(), waited_for.end());
+    wants_.ask_again([this](std::uint64_t index) {
+        const Block* block = cache_.peek(index);
+        return block == nullptr ? Granules{0} : block->valid;
+    });
     if (!head_ && known_)
-        want(0, nobody);
+        wants_.ahead(0, unasked(0));
 }
 
-std::optional<std::uint64_t> ImageReader::next_unsent(std::deque<std::uint64_t>& queue) {
-    while (!queue.empty()) {
-        const std::uint64_t index = queue.front();
-        queue.pop_front();
-        const auto wanted = wants_.find(index);
-        if (wanted == wants_.end() || wanted->second.under_way)
-            continue; // came by another way meanwhile
-        wanted->second.under_way = true;
-        return index;
-    }
+/// Whether another request may go out. A demanded one has to wait for what is under way, so there
+/// must not be much more of it than the line holds.
+bool ImageReader::room_for(bool demanded) const {
+    const std::size_t window =
+        std::min(window_.limit(), std::max<std::size_t>(cache_.capacity() / 2, 4)) * block_size;
+    return flights_.size() < most_requests &&
+           bytes_under_way_ < window + (demanded ? demand_surplus : 0);
+}
+
+ImageReader::Flight ImageReader::flight_of(const WantList::Piece& piece) {
+    Flight flight{piece.index, block_at(piece.index), piece.granules};
+    const auto first = static_cast<std::uint32_t>(std::countr_zero(piece.granules));
+    const auto count = static_cast<std::uint32_t>(std::popcount(piece.granules));
+    constexpr auto granule = static_cast<std::uint32_t>(granule_size);
+    flight.begin = first * granule;
+    flight.length = std::min(count * granule, length_of(piece.index) - flight.begin);
+    flight.block->coming |= piece.granules;
+    return flight;
+}
+
+ImageReader::Flight ImageReader::verification_of(std::uint64_t index) {
+    Flight flight{index, cache_.make()};
+    flight.length = length_of(index);
+    flight.verifies = true;
+    return flight;
+}
+
+/// The whole image bit by bit, never so much at a time that somebody who comes had to wait long.
+std::optional<WantList::Piece> ImageReader::next_fill(TimePoint now) {
+    if (!fill_wanted_ || block_count() > cache_.capacity() || !reads_.empty() ||
+        now - last_demand_ < idle_before_fill ||
+        bytes_under_way_ >= std::max<std::size_t>(window_.limit() / 2, 1) * block_size)
+        return std::nullopt;
+    for (; fill_next_ < block_count(); ++fill_next_)
+        if (const Granules missing = unasked(fill_next_); missing != 0) {
+            wants_.ahead(fill_next_, missing);
+            return wants_.next_ahead(static_cast<unsigned>(reply_limit_ / granule_size));
+        }
     return std::nullopt;
 }
 
-std::optional<ImageReader::Flight> ImageReader::next_flight() {
+std::optional<ImageReader::Flight> ImageReader::next_flight(TimePoint now) {
+    const auto most = static_cast<unsigned>(reply_limit_ / granule_size);
     if (!unfinished_.empty()) {
         Flight flight = std::move(unfinished_.front());
         unfinished_.pop_front();
         return flight;
     }
-    if (state_ == State::verifying) {
-        if (to_verify_.empty())
-            return std::nullopt;
+    if (state_ == State::verifying && !to_verify_.empty()) {
         const std::uint64_t index = to_verify_.front().first;
         to_verify_.pop_front();
-        return Flight{index, std::make_shared<Block>(), 0, {}, true};
+        return verification_of(index);
     }
     if (state_ != State::open)
         return std::nullopt;
-    std::optional<std::uint64_t> index = next_unsent(demanded_);
-    if (!index)
-        index = next_unsent(prefetch_);
-    if (!index)
-        return std::nullopt;
-    return Flight{*index, cache_.make(), 0, {}, false};
+    std::optional<WantList::Piece> piece = wants_.next_demanded(most);
+    if (!piece && room_for(false))
+        piece = wants_.next_ahead(most);
+    if (!piece && wants_.idle())
+        piece = next_fill(now);
+    return piece ? std::optional<Flight>(flight_of(*piece)) : std::nullopt;
 }
 
 std::optional<BlockRequest> ImageReader::next_request(TimePoint now) {
-    if (flights_.size() >= window_.limit()) {
+    if (!room_for(wants_.demands())) {
         window_was_full_ = true;
         return std::nullopt;
     }
-    std::optional<Flight> flight = next_flight();
+    std::optional<Flight> flight = next_flight(now);
     if (!flight) {
-        window_was_full_ = false;
+        window_was_full_ = !wants_.idle();
         return std::nullopt;
     }
     flight->mark = window_.sent(now);
-    const BlockRequest request{next_request_++, flight->index * block_size + flight->filled,
-                               length_of(flight->index) - flight->filled};
+    bytes_under_way_ += flight->left();
+    const BlockRequest request{next_request_++,
+                               flight->index * block_size + flight->begin + flight->filled,
+                               flight->left()};
     flights_.emplace(request.id, std::move(*flight));
     return request;
 }
@@ -279,10 +352,9 @@ std::span<char> ImageReader::room(std::uint32_t request, std::uint32_t length) {
     if (found == flights_.end())
         return {};
     const Flight& flight = found->second;
-    const std::uint32_t free = length_of(flight.index) - flight.filled;
-    if (length > free)
+    if (length > flight.left())
         return {};
-    return {flight.block->bytes.get() + flight.filled, length};
+    return {flight.block->bytes + flight.begin + flight.filled, length};
 }
 
 void ImageReader::received(std::uint32_t request, std::uint32_t length, TimePoint now) {
@@ -291,6 +363,7 @@ void ImageReader::received(std::uint32_t request, std::uint32_t length, TimePoin
         return;
     Flight flight = std::move(found->second);
     flights_.erase(found);
+    bytes_under_way_ -= flight.left();
     if (length == 0) { // the end of the file, before the size it had
         image_changed();
         return;
@@ -299,17 +372,23 @@ void ImageReader::received(std::uint32_t request, std::uint32_t length, TimePoin
     bytes_received_ += length;
     window_.received(flight.mark, length, window_was_full_, now);
     flight.filled += length;
-    if (flight.filled < length_of(flight.index))
-        unfinished_.push_back(std::move(flight)); // old servers give at most 64 KiB at a time
-    else if (flight.verifies)
+    if (flight.left() > 0) {
+        // Old servers give at most 64 KiB at a time: from now on we ask for no more.
+        reply_limit_ = std::clamp<std::size_t>(length / granule_size * granule_size, granule_size,
+                                               reply_limit_);
+        unfinished_.push_back(std::move(flight));
+    } else if (flight.verifies) {
         compare(flight);
-    else
-        block_complete(std::move(flight));
+    } else {
+        block_arrived(flight);
+    }
 }
 
-void ImageReader::block_complete(Flight flight) {
-    cache_.put(flight.index, flight.block);
-    if (flight.index == 0 && !head_)
+void ImageReader::block_arrived(const Flight& flight) {
+    Block& block = *flight.block;
+    block.coming &= ~flight.granules;
+    block.valid |= flight.granules;
+    if (flight.index == 0 && !head_ && block.holds(whole(0)))
         head_ = flight.block;
     serve_waiting(flight.index, flight.block);
 }
@@ -318,14 +397,15 @@ void ImageReader::failed(std::uint32_t request) {
     const auto found = flights_.find(request);
     if (found == flights_.end())
         return;
-    const std::uint64_t index = found->second.index;
-    const bool verified = found->second.verifies;
+    const Flight flight = std::move(found->second);
     flights_.erase(found);
+    bytes_under_way_ -= flight.left();
+    flight.block->coming &= ~flight.granules;
     stalled_ = false;
-    if (verified) // unreadable is not equal
+    if (flight.verifies) // unreadable is not equal
         image_changed();
     else
-        refuse_readers(index);
+        refuse_readers(flight.index);
 }
 
 void ImageReader::compare(const Flight& flight) {
@@ -334,8 +414,7 @@ void ImageReader::compare(const Flight& flight) {
                      [&](const auto& entry) { return entry.first == flight.index; });
     if (state_ != State::verifying || served == verify_against_.end())
         return;
-    if (std::memcmp(served->second->bytes.get(), flight.block->bytes.get(),
-                    length_of(flight.index)) != 0) {
+    if (!equal_where_held(*served->second, *flight.block, length_of(flight.index))) {
         image_changed();
         return;
     }
@@ -347,6 +426,12 @@ void ImageReader::compare(const Flight& flight) {
 void ImageReader::image_changed() {
     state_ = State::changed;
     refuse_pending();
+}
+
+ImageReader::Figures ImageReader::figures() const {
+    const Clock::duration latency = window_.best_latency();
+    return {bytes_asked_, bytes_at_once_, std::min(cache_.bytes_held(), facts_.size),
+            latency == Clock::duration::max() ? Clock::duration{} : latency};
 }
 
 std::string volume_id(std::string_view head) {

@@ -11,6 +11,7 @@
 #include "kvms/media/flight_window.h"
 #include "kvms/media/readahead.h"
 #include "kvms/media/source.h"
+#include "kvms/media/want_list.h"
 
 #include <cstdint>
 #include <deque>
@@ -79,6 +80,15 @@ class ImageReader {
     std::uint64_t bytes_received() const { return bytes_received_; }
     /// The first block, once it has come; it holds the volume descriptor.
     std::string_view head() const;
+    /// Whether to fetch the whole image while nobody wants anything, if the cache can hold it.
+    void fill(bool wanted) { fill_wanted_ = wanted; }
+    struct Figures {
+        std::uint64_t reads = 0;   ///< bytes asked of us
+        std::uint64_t hits = 0;    ///< of these, there at once
+        std::uint64_t held = 0;    ///< bytes of the image that need no server
+        Clock::duration latency{}; ///< of the fastest replies lately; 0: unknown
+    };
+    Figures figures() const;
 
   private:
     struct Read {
@@ -87,40 +97,47 @@ class ImageReader {
         std::size_t size = 0;
         TimePoint deadline;
         std::vector<BlockRef> blocks;
-        std::size_t missing = 0;
-    };
-    /// A block that somebody waits for or that is read ahead.
-    struct Want {
-        std::vector<std::uint64_t> readers; ///< keys of reads_
-        bool under_way = false;
+        std::size_t missing = 0; ///< blocks of which something has to come
     };
     struct Flight {
         std::uint64_t index = 0;
         BlockRef block;
+        Granules granules = 0;
+        std::uint32_t begin = 0; ///< in the block
+        std::uint32_t length = 0;
         std::uint32_t filled = 0;
         FlightWindow::Mark mark;
         bool verifies = false;
+        std::uint32_t left() const { return length - filled; }
     };
 
     std::uint32_t length_of(std::uint64_t index) const;
     std::uint64_t block_count() const;
-    void want(std::uint64_t index, std::uint64_t reader);
+    Granules whole(std::uint64_t index) const;
+    Granules unasked(std::uint64_t index) const;
+    BlockRef block_at(std::uint64_t index);
+    void wait_for(Read read, TimePoint now);
     void read_ahead(std::uint64_t first, std::uint64_t last);
+    void fetch_ahead(BlockRange range);
+    std::size_t first_touch() const;
     void answer(const Read& read);
     void serve_waiting(std::uint64_t index, const BlockRef& block);
     void refuse_readers(std::uint64_t index);
-    void refuse_before(TimePoint deadline_until);
     void forget_unsent_wants();
-    void block_complete(Flight flight);
+    void block_arrived(const Flight& flight);
     void compare(const Flight& flight);
     void image_changed();
-    std::optional<Flight> next_flight();
-    std::optional<std::uint64_t> next_unsent(std::deque<std::uint64_t>& queue);
+    bool room_for(bool demanded) const;
+    std::optional<Flight> next_flight(TimePoint now);
+    std::optional<WantList::Piece> next_fill(TimePoint now);
+    Flight flight_of(const WantList::Piece& piece);
+    Flight verification_of(std::uint64_t index);
 
     Answerer& answerer_;
     BlockCache cache_;
     FlightWindow window_;
     Readahead readahead_;
+    WantList wants_;
     State state_ = State::closed;
     ImageFacts facts_;
     bool known_ = false;   ///< facts_ hold
@@ -129,17 +146,22 @@ class ImageReader {
     bool window_was_full_ = false;
     BlockRef head_;
     std::uint64_t bytes_received_ = 0;
+    std::uint64_t bytes_asked_ = 0;
+    std::uint64_t bytes_at_once_ = 0;
 
     std::map<std::uint64_t, Read> reads_; ///< by order of arrival, so by deadline too
     std::uint64_t next_read_ = 0;
-    std::unordered_map<std::uint64_t, Want> wants_;
-    std::deque<std::uint64_t> demanded_;
-    std::deque<std::uint64_t> prefetch_;
     std::deque<Flight> unfinished_; ///< answered in part: the rest has to be asked for
     std::unordered_map<std::uint32_t, Flight> flights_;
+    std::size_t bytes_under_way_ = 0;
+    std::size_t reply_limit_ = block_size; ///< what the server gives at a time
     std::uint32_t next_request_ = 16;
     std::deque<std::pair<std::uint64_t, BlockRef>> to_verify_;
     std::vector<std::pair<std::uint64_t, BlockRef>> verify_against_;
+
+    bool fill_wanted_ = false;
+    std::uint64_t fill_next_ = 0;
+    TimePoint last_demand_{};
 };
 
 /// The volume id of an ISO 9660 image, printable ASCII only; empty when `head` is not one's start.

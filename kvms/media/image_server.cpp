@@ -43,7 +43,8 @@ ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source,
              keeper_.get()),
       reader_(settings_.cache_bytes, mount_), retry_delay_(first_retry) {
     report_.uri = settings_.uri;
-    hold(settings_.hold_readers, std::chrono::seconds(0));
+    report_.holding = keeper_ != nullptr;
+    mount_.hold_readers(report_.holding);
 }
 
 void ImageServer::listen(UniqueFd control) {
@@ -211,8 +212,7 @@ void ImageServer::hold(bool hold, std::chrono::seconds limit) {
 
 void ImageServer::eject() {
     reader_.eject();
-    if (keeper_)
-        keeper_->dismiss();
+    hold(false, std::chrono::seconds(0));
     report_.ejected = true;
     publish();
 }

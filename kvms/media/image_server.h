@@ -24,7 +24,6 @@ class ImageServer final : private SourceListener {
         std::string file; ///< from prepare_mount_point()
         std::size_t cache_bytes = 0;
         bool warn_of_unremembered_key = false;
-        bool hold_readers = false; ///< while the source is away, until the control says otherwise
     };
 
     /// `keeper` (may be absent) goes on when this process dies.

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,36 +28,48 @@ std::string own_folder() {
     return program.substr(0, program.rfind('/') + 1);
 }
 
+/// T is all zero where nobody has written yet.
+template <typename T>
+T* shared(int fd) {
+    if (fd < 0 || ftruncate(fd, sizeof(T)) < 0)
+        return nullptr;
+    void* const at = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? nullptr : static_cast<T*>(at);
+}
+
 } // namespace
 
-Result<std::unique_ptr<Keeper>> Keeper::start() {
+Result<std::unique_ptr<Keeper>> Keeper::start(const std::string& policy_file) {
+    const UniqueFd file(open(policy_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     const UniqueFd memory(memfd_create("lom-keep", MFD_CLOEXEC));
-    if (!memory || ftruncate(memory.get(), sizeof(KeeperNotes)) < 0)
-        return cannot_start(std::strerror(errno));
-    void* const at =
-        mmap(nullptr, sizeof(KeeperNotes), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+    auto* const policy = shared<HoldPolicy>(file.get());
+    auto* const notes = shared<KeeperNotes>(memory.get());
     int ends[2];
-    if (at == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (policy == nullptr || notes == nullptr ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return cannot_start(std::strerror(errno));
-    UniqueFd ours(ends[0]);
     const UniqueFd its(ends[1]);
-    auto* const notes = new (at) KeeperNotes; // NOLINT: unmapped by ~Keeper
-    std::unique_ptr<Keeper> keeper(new Keeper(notes, std::move(ours)));
+    std::unique_ptr<Keeper> keeper(new Keeper(policy, notes, UniqueFd(ends[0])));
     SpawnOptions options;
     options.argv = {own_folder() + "lom-keep"};
-    options.fds = {{memory.get(), 3}, {its.get(), 4}};
+    options.fds = {{file.get(), KeeperFds::policy},
+                   {memory.get(), KeeperFds::notes},
+                   {its.get(), KeeperFds::line}};
     options.environment = {"LANG=C"};
     if (const auto started = spawn(options); !started)
         return cannot_start(started.fault().message);
     return keeper;
 }
 
-Keeper::Keeper(KeeperNotes* notes, UniqueFd line)
-    : notes_(notes), line_(std::move(line)), free_(KeeperNotes::most_reads) {
+Keeper::Keeper(HoldPolicy* policy, KeeperNotes* notes, UniqueFd line)
+    : policy_(policy), notes_(notes), line_(std::move(line)), free_(KeeperNotes::most_reads) {
     std::iota(free_.begin(), free_.end(), std::size_t{0});
 }
 
-Keeper::~Keeper() { munmap(notes_, sizeof(KeeperNotes)); }
+Keeper::~Keeper() {
+    munmap(policy_, sizeof(HoldPolicy));
+    munmap(notes_, sizeof(KeeperNotes));
+}
 
 void Keeper::inherit(int fuse_fd) {
     char byte = 0;
@@ -96,10 +109,8 @@ void Keeper::ended(const void* read) {
 }
 
 void Keeper::follow_policy(bool hold, std::chrono::seconds limit) {
-    notes_->hold_seconds = limit.count();
-    notes_->hold = hold;
+    policy_->seconds = limit.count();
+    policy_->let_go = !hold;
 }
-
-void Keeper::dismiss() { notes_->dismissed = true; }
 
 } // namespace lom::media

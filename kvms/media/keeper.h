@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -21,20 +22,24 @@ namespace lom::media {
 /// (rerror=enospc of its drive).
 constexpr int hold_errno = 28; // ENOSPC
 
+/// In a file that lom-media writes and lom-keep reads. A lom-media that follows a dead one uses the
+/// same file, so it speaks to that one's lom-keep too. All zero: hold for ever.
+struct HoldPolicy {
+    std::atomic<bool> let_go;
+    std::atomic<std::int64_t> seconds; ///< to hold from lom-media's death on; 0: no limit
+};
+
 /// In memory that lom-media writes and lom-keep reads.
 struct KeeperNotes {
     static constexpr std::size_t most_reads = 1024;
-    std::atomic<bool> hold{true};
-    std::atomic<std::int64_t> hold_seconds{0}; ///< from lom-media's death on; 0: for ever
-    std::atomic<bool> dismissed{false};        ///< nobody is to be held: the medium is ejected
-    std::atomic<std::uint64_t> newest{0};      ///< number of a read
+    std::atomic<std::uint64_t> newest{0};                       ///< number of a read
     std::array<std::atomic<std::uint64_t>, most_reads> reads{}; ///< under way; 0: none
 };
 
 class Keeper {
   public:
     /// Starts lom-keep from the folder that this program is in.
-    static Result<std::unique_ptr<Keeper>> start();
+    static Result<std::unique_ptr<Keeper>> start(const std::string& policy_file);
     ~Keeper();
 
     void inherit(int fuse_fd);
@@ -42,18 +47,20 @@ class Keeper {
     bool began(const void* read, std::uint64_t unique);
     void ended(const void* read);
     void follow_policy(bool hold, std::chrono::seconds limit);
-    void dismiss();
 
   private:
-    Keeper(KeeperNotes* notes, UniqueFd line);
+    Keeper(HoldPolicy* policy, KeeperNotes* notes, UniqueFd line);
 
+    HoldPolicy* policy_;
     KeeperNotes* notes_;
     UniqueFd line_; ///< its end tells lom-keep that we are gone
     std::unordered_map<const void*, std::size_t> noted_;
     std::vector<std::size_t> free_;
 };
 
-/// lom-keep's life: its own side of the above. `notes_fd` and `line_fd` come from start().
-int keep(int notes_fd, int line_fd);
+/// What start() hands to lom-keep.
+struct KeeperFds {
+    static constexpr int policy = 3, notes = 4, line = 5;
+};
 
 } // namespace lom::media

@@ -39,6 +39,12 @@ bool confine() {
 #endif
 }
 
+template <typename T>
+const T* shared(int fd) {
+    const void* const at = mmap(nullptr, sizeof(T), PROT_READ, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? nullptr : static_cast<const T*>(at);
+}
+
 /// -1: lom-media has gone without one.
 int receive_descriptor(int line) {
     char byte = 0;
@@ -75,8 +81,8 @@ std::int64_t now_in_seconds() {
 
 class Heir {
   public:
-    Heir(int fuse, const KeeperNotes& notes)
-        : fuse_(fuse), notes_(notes), began_(now_in_seconds()) {}
+    Heir(int fuse, const HoldPolicy& policy, const KeeperNotes& notes)
+        : fuse_(fuse), policy_(policy), notes_(notes), began_(now_in_seconds()) {}
 
     /// Those that lom-media took and did not answer; one that it did answer is unknown by now.
     void answer_left_over() {
@@ -120,9 +126,9 @@ class Heir {
     }
 
     int refusal() const {
-        const std::int64_t limit = notes_.hold_seconds;
+        const std::int64_t limit = policy_.seconds;
         const bool late = limit > 0 && now_in_seconds() - began_ >= limit;
-        return notes_.hold && !late ? hold_errno : EIO;
+        return !policy_.let_go && !late ? hold_errno : EIO;
     }
 
     void answer(std::uint64_t unique, int error) const {
@@ -131,6 +137,7 @@ class Heir {
     }
 
     int fuse_;
+    const HoldPolicy& policy_;
     const KeeperNotes& notes_;
     std::int64_t began_;
     inline static char request_[largest_request];
@@ -138,22 +145,19 @@ class Heir {
 
 } // namespace
 
-int keep(int notes_fd, int line_fd) {
+int keep() {
     prctl(PR_SET_DUMPABLE, 0);
     for (const int number : {SIGINT, SIGHUP, SIGTERM, SIGPIPE})
         signal(number, SIG_IGN); // who ends us fails the guest's reads; we end by ourselves
-    const void* const notes =
-        mmap(nullptr, sizeof(KeeperNotes), PROT_READ, MAP_SHARED, notes_fd, 0);
-    if (notes == MAP_FAILED || !confine())
+    const auto* const policy = shared<HoldPolicy>(KeeperFds::policy);
+    const auto* const notes = shared<KeeperNotes>(KeeperFds::notes);
+    if (policy == nullptr || notes == nullptr || !confine())
         return 1;
-    const int fuse = receive_descriptor(line_fd);
+    const int fuse = receive_descriptor(KeeperFds::line);
     if (fuse < 0)
         return 0;
-    wait_for_the_end(line_fd);
-    const auto& noted = *static_cast<const KeeperNotes*>(notes);
-    if (noted.dismissed)
-        return 0; // the kernel fails what is read from now on
-    Heir heir(fuse, noted);
+    wait_for_the_end(KeeperFds::line);
+    Heir heir(fuse, *policy, *notes);
     heir.answer_left_over();
     heir.serve();
     return 0;
@@ -161,4 +165,4 @@ int keep(int notes_fd, int line_fd) {
 
 } // namespace lom::media
 
-int main() { return lom::media::keep(3, 4); }
+int main() { return lom::media::keep(); }

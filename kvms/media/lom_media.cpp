@@ -2,9 +2,11 @@
 // file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/stream.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/file_source.h"
 #include "kvms/media/http_source.h"
 #include "kvms/media/image_mount.h"
 #include "kvms/media/image_server.h"
+#include "kvms/media/reader_source.h"
 #include "kvms/media/sftp_source.h"
 #include "kvms/media/transfer.h"
 #include "kvms/media/uri.h"
@@ -12,6 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 
 #include <fcntl.h>
@@ -24,6 +27,8 @@ namespace {
 
 using namespace lom::media;
 
+constexpr std::size_t smb_readers = 4;
+
 enum ExitStatus { exit_done = 0, exit_failed = 1, exit_usage = 2 };
 
 struct Options {
@@ -33,10 +38,11 @@ struct Options {
     std::string control;
     std::string tls_ca;
     std::string tls_pin;
+    std::string allowed_folder;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
-    bool hold = false;
+    std::string hold;
     bool fetch = false;
     bool store = false;
     bool tell_size = false;
@@ -45,7 +51,7 @@ struct Options {
 
 void declare(CLI::App& app, Options& options) {
     app.add_option("uri", options.uri,
-                   "sshfs://[USER@]HOST[:PORT]:/PATH or https://HOST[:PORT]/PATH")
+                   "sshfs://[USER@]HOST[:PORT]:/PATH, or with https, http, nfs, smb, file")
         ->required();
     app.add_option("file", options.file, "an existing plain file to mount over");
     app.add_option("--credentials-fd", options.credentials_fd,
@@ -56,13 +62,15 @@ void declare(CLI::App& app, Options& options) {
                    "PEM file of the authorities that https servers are checked by");
     app.add_option("--tls-pin", options.tls_pin,
                    "sha256//BASE64 of the https server's public key, checked instead");
+    app.add_option("--allowed-folder", options.allowed_folder,
+                   "where the images of file: lie; without it there are none");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
-    app.add_flag("--hold", options.hold,
-                 "answer reads of a source that is away so that QEMU (rerror=enospc) holds its "
-                 "guest, also when this process dies");
+    app.add_option("--hold", options.hold,
+                   "answer reads of a source that is away so that QEMU (rerror=enospc) holds its "
+                   "guest, also when this process dies; the file says for how long");
     auto* fetch = app.add_flag("--fetch", options.fetch, "write the file to stdout and end");
     app.add_flag("--store", options.store, "write stdin to the file there and end")
         ->excludes(fetch);
@@ -88,22 +96,43 @@ int complain(const lom::Fault& fault, ExitStatus status) {
 struct Settings {
     SftpSettings sftp;
     HttpSettings http;
+    ReaderSettings nfs;
+    ReaderSettings smb;
+    FileSettings file;
+    const ImageUri& uri() const { return sftp.uri; }
+    void accept_any_size() {
+        sftp.least_size = http.least_size = nfs.least_size = smb.least_size = file.least_size = 0;
+    }
 };
+
+/// The readers lie where we lie.
+std::string beside_us(const std::string& program) {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/exe", error).replace_filename(program);
+}
 
 OpenSource opener(lom::Loop& loop, Settings& settings) {
     return [&](SourceListener& listener) {
-        return settings.sftp.uri.is_web() ? open_http(loop, settings.http, listener)
-                                          : open_sftp(loop, settings.sftp, listener);
+        const std::string& scheme = settings.uri().scheme;
+        if (settings.uri().is_web())
+            return open_http(loop, settings.http, listener);
+        if (scheme == "nfs")
+            return open_reader(loop, settings.nfs, listener);
+        if (scheme == "smb")
+            return open_reader(loop, settings.smb, listener);
+        if (scheme == "file")
+            return open_file(loop, settings.file, listener);
+        return open_sftp(loop, settings.sftp, listener);
     };
 }
 
 void tell_size(std::uint64_t size) { std::cerr << "size " << size << std::endl; }
 
 int transfer(const Options& options, Settings& settings) {
-    if (options.store && settings.sftp.uri.is_web())
+    if (options.store && settings.uri().scheme != "sshfs")
         return complain({lom::FaultKind::usage, "A file can be stored by sftp only."}, exit_usage);
     lom::Loop loop;
-    settings.sftp.least_size = settings.http.least_size = 0;
+    settings.accept_any_size();
     const auto done = options.fetch
                           ? fetch_file(loop, opener(loop, settings), STDOUT_FILENO,
                                        options.max_bytes, options.tell_size ? tell_size : nullptr)
@@ -125,7 +154,10 @@ int serve(const Options& options) {
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
     Settings settings{{*uri, std::move(*credentials), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin}};
+                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin},
+                      {*uri, settings.sftp.credentials, beside_us("lom-nfs")},
+                      {*uri, settings.sftp.credentials, beside_us("lom-smb"), smb_readers},
+                      {*uri, options.allowed_folder}};
     if (options.transfers()) {
         const int status = transfer(options, settings);
         settings.sftp.credentials.wipe();
@@ -137,15 +169,14 @@ int serve(const Options& options) {
 
     lom::Loop loop;
     std::unique_ptr<Keeper> keeper;
-    if (options.hold) {
-        auto started = Keeper::start();
+    if (!options.hold.empty()) {
+        auto started = Keeper::start(options.hold);
         if (!started)
             return complain(started.fault(), exit_failed);
         keeper = std::move(*started);
     }
-    ImageServer server(
-        loop, {options.uri, *file, options.cache_size, options.known_hosts.empty(), options.hold},
-        opener(loop, settings), std::move(keeper));
+    ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
+                       opener(loop, settings), std::move(keeper));
     if (!options.control.empty()) {
         auto listener = lom::listen_unix(options.control, 0600);
         if (!listener)
@@ -165,6 +196,7 @@ int serve(const Options& options) {
 int main(int argc, char** argv) {
     guard_memory();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); // nobody asks how a reader ended
     umask(077);
     Options options;
     CLI::App app("Serves one remote image as a read-only file until SIGTERM.", "lom-media");

@@ -1,6 +1,7 @@
 // Guesses which blocks will be wanted next. Each of a few streams is a place where somebody reads
-// forward; its read-ahead doubles as long as it is used. Works on block numbers; sans-IO, one
-// thread; never more than the caller's cap.
+// forward; what is read ahead of it grows with what was read, so that at the end of a file little
+// has been fetched in vain. A new place gets some blocks before and behind it, fewer the more such
+// guesses failed. Works on block numbers; sans-IO, one thread; never more than the caller's cap.
 #pragma once
 
 #include <array>
@@ -17,25 +18,41 @@ struct BlockRange {
 
 class Readahead {
   public:
-    /// Blocks [begin, end) are being read. Answers what to fetch beyond them: `first` blocks when
-    /// this is a new place, up to `cap` when the stream has proved itself.
-    BlockRange on_read(BlockRange read, std::size_t first, std::size_t cap);
+    struct Limits {
+        std::size_t first = 0; ///< blocks at a new place, if every guess came true
+        std::size_t cap = 0;   ///< most ahead of a stream
+        bool explore = false;  ///< what the line carries is unknown yet: find out
+    };
+    struct Guess {
+        BlockRange ahead;  ///< behind the read, first to last
+        BlockRange before; ///< in front of it
+    };
+
+    /// Blocks [begin, end) are being read. Answers what to fetch besides.
+    Guess on_read(BlockRange read, const Limits& limits);
+    /// How often a new place was read on from, lately: 0 to 1.
+    double luck() const { return luck_; }
     /// Forgets all streams: what they had asked for will not come.
     void reset();
 
   private:
     struct Stream {
+        std::uint64_t begin = 0; ///< first block asked for
         std::uint64_t next = 0;  ///< first block not yet read
         std::uint64_t ahead = 0; ///< first block not yet asked for
-        std::size_t size = 0;    ///< current read-ahead; 0: unused
-        std::uint64_t used = 0;  ///< for replacing the least recently used
+        std::size_t size = 0;    ///< current read-ahead
+        std::uint64_t read = 0;  ///< blocks
+        std::uint64_t used = 0;  ///< when, for replacing the least recently used; 0: not in use
+        bool proved = false;     ///< read on from
     };
 
     Stream* find(BlockRange read);
     Stream& replace_oldest();
+    Guess start(BlockRange read, const Limits& limits);
 
     std::array<Stream, 16> streams_{};
     std::uint64_t uses_ = 0;
+    double luck_ = 0.5;
 };
 
 } // namespace lom::media

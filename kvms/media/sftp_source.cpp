@@ -24,7 +24,7 @@ constexpr auto silence_limit = std::chrono::seconds(9); // the status must be tr
 constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
 
 // libssh's own receive window lets 13 MB/s through at 50 ms; this one 200.
-constexpr std::uint32_t receive_window = 16U << 20U;
+constexpr std::uint32_t receive_window = 32U << 20U;
 constexpr std::uint32_t window_top_up = receive_window / 8;
 /// Packets per turn of the loop (4 KiB each in libssh), so that FUSE and control get theirs.
 constexpr int reads_per_turn = 64;

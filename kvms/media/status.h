@@ -61,6 +61,14 @@ constexpr std::string_view word(Status status) {
     return "failed";
 }
 
+/// The status of that word; failed for any other.
+constexpr Status status_of(std::string_view text) {
+    for (int i = 0; i < static_cast<int>(Status::failed); ++i)
+        if (word(static_cast<Status>(i)) == text)
+            return static_cast<Status>(i);
+    return Status::failed;
+}
+
 /// Why a source cannot serve. `detail` is a sentence with the remedy, if there is one.
 struct Problem {
     Status status = Status::failed;

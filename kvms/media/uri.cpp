@@ -46,11 +46,15 @@ Result<std::string> checked_scheme(std::string_view text) {
     const std::string scheme = lower_case(text);
     if (scheme == "sshfs" || scheme == "sftp")
         return std::string("sshfs");
-    if (scheme == "http" || scheme == "https")
+    if (scheme == "smb" || scheme == "samba" || scheme == "cifs")
+        return std::string("smb");
+    if (scheme == "http" || scheme == "https" || scheme == "nfs" || scheme == "file")
         return scheme;
     const bool printable = std::all_of(scheme.begin(), scheme.end(), is_ascii_alnum);
-    return invalid("The scheme " + (printable ? "'" + scheme + "' " : std::string()) +
-                   "is not supported; the supported ones are sshfs, sftp, https and http.");
+    return invalid(
+        "The scheme " + (printable ? "'" + scheme + "' " : std::string()) +
+        "is not supported; the supported ones are sshfs, sftp, https, http, nfs, smb and "
+        "file.");
 }
 
 Result<std::string> checked_user(std::string_view user) {
@@ -108,6 +112,18 @@ Result<std::string> checked_path(std::string_view path) {
     return std::string(path);
 }
 
+std::uint16_t usual_port(std::string_view scheme) {
+    if (scheme == "https")
+        return 443;
+    if (scheme == "http")
+        return 80;
+    if (scheme == "nfs")
+        return 2049;
+    if (scheme == "smb")
+        return 445;
+    return scheme == "sshfs" ? 22 : 0;
+}
+
 /// HOST[:PORT] or [IPV6][:PORT].
 Result<void> parse_host_and_port(std::string_view text, ImageUri& uri) {
     std::string_view port;
@@ -152,8 +168,7 @@ Result<ImageUri> parse_image_uri(std::string_view text) {
     if (!scheme)
         return scheme.fault();
     uri.scheme = *scheme;
-    if (uri.is_web())
-        uri.port = uri.scheme == "https" ? 443 : 80;
+    uri.port = usual_port(uri.scheme);
 
     const std::string_view rest = text.substr(separator + 3);
     const std::size_t slash = std::min(rest.find('/'), rest.size());
@@ -168,11 +183,17 @@ Result<ImageUri> parse_image_uri(std::string_view text) {
     }
     if (!authority.empty() && authority.back() == ':')
         authority.remove_suffix(1); // ILOM's colon before the path
-    if (const auto parsed = parse_host_and_port(authority, uri); !parsed)
+    if (uri.scheme == "file") {
+        if (!authority.empty() || !uri.user.empty())
+            return invalid("A file: URI names no host; write it as file:///PATH.");
+    } else if (const auto parsed = parse_host_and_port(authority, uri); !parsed) {
         return parsed.fault();
+    }
     if (!path)
         return path.fault();
     uri.path = *path;
+    if (uri.scheme == "smb" && uri.path.find('/', 2) == std::string::npos)
+        return misshapen("The URI must name a share and a file: smb://HOST/SHARE/PATH.");
     return uri;
 }
 

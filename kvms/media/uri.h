@@ -12,16 +12,17 @@
 namespace lom::media {
 
 struct ImageUri {
-    std::string scheme; ///< "sshfs" (also for sftp://), "http", "https"
+    std::string scheme; ///< "sshfs" (also for sftp), "https", "http", "nfs", "smb" (also for samba
+                        ///< and cifs), "file"
     std::string user;   ///< empty: comes from the credentials
-    std::string host;   ///< name or address, IPv6 without its brackets
+    std::string host;   ///< name or address, IPv6 without its brackets; empty: file
     std::uint16_t port = 22;
     std::string path; ///< absolute, literal: no percent decoding, as ILOM takes it
     bool is_web() const { return scheme == "http" || scheme == "https"; }
 };
 
-/// sshfs://[USER@]HOST[:PORT]:/PATH (ILOM's colon) or sshfs://[USER@]HOST[:PORT]/PATH; http and
-/// https likewise.
+/// SCHEME://[USER@]HOST[:PORT]:/PATH (ILOM's colon) or SCHEME://[USER@]HOST[:PORT]/PATH; the first
+/// name of an SMB path is the share. file:///PATH has no host.
 Result<ImageUri> parse_image_uri(std::string_view text);
 
 } // namespace lom::media

@@ -50,6 +50,7 @@ struct PropertyDescription {
     bool secret = false;             ///< ask without echo, twice, when given without a value
     bool required = false;           ///< for create
     std::string question;            ///< asked before `set`, without " (y/n)? "; empty: none
+    std::vector<std::string> value_docs = {}; ///< one line for each of `values`
 };
 
 struct VerbDescription {

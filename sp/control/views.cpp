@@ -49,7 +49,8 @@ PropertyDescription describe_property(const Property& property) {
             property.readable,
             property.secret,
             property.required,
-            property.question};
+            property.question,
+            property.type->value_docs};
 }
 
 VerbDescription describe_verb(const Verb& verb, const std::string& path) {

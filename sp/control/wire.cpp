@@ -147,6 +147,7 @@ json::object to_json(const PropertyDescription& property) {
             {"doc", property.doc},
             {"type", property.type},
             {"values", array_of(property.values)},
+            {"value_docs", array_of(property.value_docs)},
             {"write_role", property.write_role},
             {"readable", property.readable},
             {"secret", property.secret},
@@ -169,7 +170,7 @@ std::vector<PropertyDescription> properties_from(const json::array& array) {
                                   text(*object, "type"), texts(list(*object, "values")),
                                   text(*object, "write_role"), flag(*object, "readable", true),
                                   flag(*object, "secret"), flag(*object, "required"),
-                                  text(*object, "question")});
+                                  text(*object, "question"), texts(list(*object, "value_docs"))});
     return properties;
 }
 

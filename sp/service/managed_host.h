@@ -24,6 +24,8 @@ enum class ScreenAccess { view, control };
 template <>
 struct Names<ScreenAccess> {
     static constexpr const char* all[] = {"view", "control"};
+    static constexpr const char* docs[] = {"Viewers see the screen only.",
+                                           "Viewers may type and use the mouse."};
 };
 
 /// What happens to a host whose guest cannot go on.
@@ -31,12 +33,14 @@ enum class AutoRestart { none, reset };
 template <>
 struct Names<AutoRestart> {
     static constexpr const char* all[] = {"none", "reset"};
+    static constexpr const char* docs[] = {"It is left for you to look at.", "It is reset."};
 };
 
 enum class HistoryStart { end, beginning };
 template <>
 struct Names<HistoryStart> {
     static constexpr const char* all[] = {"end", "beginning"};
+    static constexpr const char* docs[] = {"The last lines.", "The first lines."};
 };
 
 /// Something that is wrong now.

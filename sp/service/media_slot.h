@@ -24,6 +24,8 @@ enum class StorageMode { disabled, remote };
 template <>
 struct Names<StorageMode> {
     static constexpr const char* all[] = {"disabled", "remote"};
+    static constexpr const char* docs[] = {"The host's drive is empty.",
+                                           "The image that 'remote' names is in the drive."};
 };
 
 /// What becomes of a guest whose image cannot be read now.
@@ -31,6 +33,8 @@ enum class OnOutage { wait, report };
 template <>
 struct Names<OnOutage> {
     static constexpr const char* all[] = {"wait", "report"};
+    static constexpr const char* docs[] = {"It is held, and goes on when the source is back.",
+                                           "It gets an I/O error."};
 };
 
 /// What tells a host's devices for images apart.

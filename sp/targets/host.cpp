@@ -1,48 +1,21 @@
 // /HOST: boot control and the host's state.
-#include "sp/targets/clock_text.h"
 #include "sp/targets/targets.h"
-
-#include <algorithm>
 
 namespace lom {
 
-enum class BootDeviceChoice { default_order, pxe, disk, cdrom, bios };
+enum class BootDeviceChoice { default_order, pxe, disk, cdrom, usb, bios };
 template <>
 struct Names<BootDeviceChoice> {
     static constexpr const char* all[] = {"default", "pxe", "disk", "cdrom", "usb", "bios"};
-};
-enum class BootModeState { normal, reset_nvram };
-template <>
-struct Names<BootModeState> {
-    static constexpr const char* all[] = {"normal", "reset_nvram"};
+    static constexpr const char* docs[] = {
+        "As boot_order says.", "From the network, by PXE.", "From the first disk.",
+        "From a CD drive.",    "From the USB disk device.", "Into the firmware's set-up."};
 };
 enum class BreakAction { break_signal };
 template <>
 struct Names<BreakAction> {
     static constexpr const char* all[] = {"break"};
-};
-
-/// OpenBoot commands: lines may be separated by newlines, which become ';'.
-struct BootScript {
-    std::string text;
-};
-
-template <>
-struct Codec<BootScript> {
-    static const Type& type() {
-        static const Type instance{"string",
-                                   {},
-                                   [](std::string_view text) {
-                                       std::string line(text);
-                                       std::replace(line.begin(), line.end(), '\r', ';');
-                                       std::replace(line.begin(), line.end(), '\n', ';');
-                                       return string_type().parse(line);
-                                   },
-                                   string_type().print};
-        return instance;
-    }
-    static Value wrap(BootScript script) { return std::move(script.text); }
-    static BootScript unwrap(const Value& value) { return {std::get<std::string>(value)}; }
+    static constexpr const char* docs[] = {"A serial break: SysRq on Linux."};
 };
 
 namespace {
@@ -53,39 +26,6 @@ Result<SetOutcome> outcome(const Result<void>& done) {
 
 std::string name_of(BootDeviceChoice choice) {
     return Names<BootDeviceChoice>::all[static_cast<std::size_t>(choice)];
-}
-
-Target::Ptr bootmode_target(vmm::Host& host) {
-    auto target = Target::make("bootmode", "Overrides how the next boot goes; used up by it.");
-    target->shows<std::string>("expires", "When 'state' goes back to normal by itself.", [&host] {
-        const auto& expires = host.boot().state().expires;
-        return expires ? clock_text(std::chrono::system_clock::to_time_t(*expires)) : "";
-    });
-    target->managed<BootScript>(
-        {.name = "script",
-         .doc = "OpenBoot commands for the next boot, separated by ';' or newlines, 1000 bytes at "
-                "most.",
-         .write = Role::reset,
-         .get = [&host] { return BootScript{host.boot().state().script}; },
-         .set =
-             [&host](const Caller&, const BootScript& script, const Property::Done& done) {
-                 done(outcome(host.boot().set_script(script.text)));
-             }});
-    target->managed<BootModeState>(
-        {.name = "state",
-         .doc = "reset_nvram: the next boot sets all OpenBoot variables to their defaults. Expires "
-                "after 10 minutes.",
-         .write = Role::reset,
-         .get =
-             [&host] {
-                 return host.boot().state().reset_nvram ? BootModeState::reset_nvram
-                                                        : BootModeState::normal;
-             },
-         .set =
-             [&host](const Caller&, BootModeState state, const Property::Done& done) {
-                 done(outcome(host.boot().set_reset_nvram(state == BootModeState::reset_nvram)));
-             }});
-    return target;
 }
 
 } // namespace
@@ -154,6 +94,7 @@ Target::Ptr host_target(const TargetContext& context) {
     target->shows<std::string>("status_detail", "The same in a sentence.",
                                [&host] { return host.status_detail(); });
     target->child(bootmode_target(host));
+    target->child(domain_target(host));
     return target;
 }
 

@@ -72,9 +72,9 @@ Target::Ptr remote_target(MediaSlot& slot) {
                                      .changed = changed});
     target->managed<std::string>(
         {.name = "server_URI",
-         .doc =
-             "sshfs://HOST[:PORT]:/PATH/IMAGE.iso, https:// or http://HOST[:PORT]/PATH/IMAGE.iso, "
-             "or /SP/media/IMAGE.iso of the library; empty: no image.",
+         .doc = "sshfs://HOST[:PORT]:/PATH/IMAGE.iso, or with https, http, nfs or smb "
+                "(smb://HOST/SHARE/IMAGE.iso), or /SP/media/IMAGE.iso of the library; empty: no "
+                "image.",
          .write = role,
          .get = [&settings] { return *settings.server_uri; },
          .set =

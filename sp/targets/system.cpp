@@ -11,24 +11,34 @@ enum class LocatorText { off, on };
 template <>
 struct Names<LocatorText> {
     static constexpr const char* all[] = {"Off", "On"};
+    static constexpr const char* docs[] = {"Nobody looks for this host.",
+                                           "This is the host you look for."};
 };
 enum class IndicatorValue { off, fast_blink };
 template <>
 struct Names<IndicatorValue> {
     static constexpr const char* all[] = {"Off", "Fast_Blink"};
+    static constexpr const char* docs[] = {"Nobody looks for this host.",
+                                           "This is the host you look for."};
 };
 enum class PowerText { off, on };
 template <>
 struct Names<PowerText> {
     static constexpr const char* all[] = {"Off", "On"};
+    static constexpr const char* docs[] = {"The host has no power.", "The host has power."};
 };
 template <>
 struct Names<vmm::Firmware> {
     static constexpr const char* all[] = {"bios", "uefi"};
+    static constexpr const char* docs[] = {
+        "SeaBIOS: boots what PCs booted before UEFI.",
+        "OVMF: boots EFI programs; its set-up is boot_device=bios."};
 };
 template <>
 struct Names<vmm::Machine> {
     static constexpr const char* all[] = {"q35", "pc"};
+    static constexpr const char* docs[] = {"PCI Express, for guests of the last 15 years.",
+                                           "PCI, for older guests."};
 };
 
 namespace {

@@ -75,6 +75,8 @@ Target::Ptr services_https_target(const TargetContext& context);
 void add_media_devices(Target& kvms, ManagedHost& host);
 Target::Ptr media_target(const TargetContext& context);
 Target::Ptr host_target(const TargetContext& context);
+Target::Ptr bootmode_target(vmm::Host& host);
+Target::Ptr domain_target(vmm::Host& host);
 Target::Ptr console_target(const TargetContext& context);
 Target::Ptr screen_target(const TargetContext& context);
 /// What /SP/services/kvms says about screens.

@@ -90,10 +90,11 @@ const Type& list_type() {
     return type;
 }
 
-Type enumeration_type(std::span<const char* const> names) {
+Type enumeration_type(std::span<const char* const> names, std::span<const char* const> docs) {
     Type type;
     type.name = "enumeration";
     type.values.assign(names.begin(), names.end());
+    type.value_docs.assign(docs.begin(), docs.end());
     type.parse = [values = type.values](std::string_view text) -> Result<Value> {
         for (const std::string& value : values)
             if (equal_ignoring_case(value, text))

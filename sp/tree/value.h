@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,9 +25,11 @@ struct Type {
     std::vector<std::string> values; ///< of an enumeration, in their canonical spelling
     std::function<Result<Value>(std::string_view text)> parse;
     std::function<std::string(const Value& value)> print; ///< parse(print(v)) == v
+    std::vector<std::string> value_docs = {};             ///< one line for each of `values`
 };
 
-/// Names of an enumeration's values in order; specialise with `static constexpr const char* all[]`.
+/// Names of an enumeration's values in order, and what each means; specialise with
+/// `static constexpr const char* all[]` and `docs[]`.
 template <typename T>
 struct Names;
 
@@ -35,7 +38,7 @@ const Type& boolean_type();
 const Type& integer_type();
 const Type& list_type();
 /// Matches case-insensitively; the value is the canonical spelling.
-Type enumeration_type(std::span<const char* const> names);
+Type enumeration_type(std::span<const char* const> names, std::span<const char* const> docs);
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
@@ -76,7 +79,8 @@ struct Codec<std::vector<std::string>> {
 template <typename T>
 struct Codec<T, std::enable_if_t<std::is_enum_v<T>>> {
     static const Type& type() {
-        static const Type instance = enumeration_type(Names<T>::all);
+        static_assert(std::size(Names<T>::all) == std::size(Names<T>::docs));
+        static const Type instance = enumeration_type(Names<T>::all, Names<T>::docs);
         return instance;
     }
     static Value wrap(T value) {
@@ -95,6 +99,7 @@ enum class Switch { disabled, enabled };
 template <>
 struct Names<Switch> {
     static constexpr const char* all[] = {"disabled", "enabled"};
+    static constexpr const char* docs[] = {"It is off.", "It is on."};
 };
 
 } // namespace lom

@@ -197,6 +197,20 @@ def test_reset_nvram_is_for_one_boot_and_expires(hello, console):
     assert re.search(r"boot-device = +disk cdrom net\n", console.ok("printenv boot-device"))
 
 
+def test_a_configuration_is_saved_and_booted_with_once(hello, console):
+    must(hello, "set /HOST boot_order='cdrom net'", "create /HOST/domain/configs/install", "set /HOST boot_order=disk",
+         "set /HOST/bootmode config=INSTALL")
+    assert get(hello, "/HOST/bootmode", "config") == "install"
+    assert hello.lom("delete -script /HOST/domain/configs/install").returncode == 2, "the next boot needs it"
+    to_ok(hello, console)
+    assert get(hello, "/HOST/bootmode", "config") == ""
+    assert re.search(r"boot-device = +cdrom net\n", console.ok("printenv boot-device"))
+    must(hello, "delete -script /HOST/domain/configs/install", "set /HOST/bootmode config=factory-default")
+    power_off(hello)
+    to_ok(hello, console)
+    assert re.search(r"boot-device = +disk cdrom net\n", console.ok("printenv boot-device"))
+
+
 # -- boot_device: one boot, on both firmwares
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])

@@ -65,7 +65,8 @@ def start(sp, console):
 def test_words_while_off(off):
     assert answer(off, "stop -script /SYS") == (2, "stop: Target already stopped\n")
     assert answer(off, "stop -force -script /System") == (2, "stop: Target already stopped\n")
-    assert answer(off, "reset -script /SYS") == (2, "reset: Target already stopped\n")
+    assert answer(off, "reset -script /SYS") == (
+        2, "Performing hard reset on /SYS failed\nreset: Target already stopped\n")
     assert get(off, "/HOST", "status") == "Powered Off"
     for target in ("/SYS", "/System"):
         assert get(off, target, "power_state") == "Off"

@@ -1,7 +1,9 @@
 """Redfish drives a real host: by sushy, which is what Ironic and Metal3 use, and by websocket. The
 medium is a remote ISO on a real SFTP server."""
 
+import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -102,22 +104,65 @@ def test_insert_says_what_is_wrong_and_leaves_the_drive_empty(sp, server):
     assert client.post(CD + "/Actions/VirtualMedia.InsertMedia", {}).status == 400
 
 
-def test_a_server_that_does_not_answer_becomes_a_task(sp):
-    """An address that swallows packets: the answer must not hang, and must not lie."""
-    import socket
+class SlowLine:
+    """Between a client and a server on loopback: a byte each 0.3 s, until hurry()."""
+
+    def __init__(self, port):
+        self._server = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._hurry = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hurry(self):
+        self._hurry.set()
+
+    def close(self):
+        self._listener.close()
+
+    def _accept(self):
+        try:
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self._server))
+                threading.Thread(target=self._carry, args=(client, server, 65536), daemon=True).start()
+                threading.Thread(target=self._carry, args=(server, client, 1), daemon=True).start()
+        except OSError:
+            pass
+
+    def _carry(self, source, target, piece):
+        try:
+            while data := source.recv(65536 if self._hurry.is_set() else piece):
+                target.sendall(data)
+                if piece == 1:
+                    self._hurry.wait(0.3)
+        except OSError:
+            pass
+        target.close()
+
+
+def test_a_server_that_takes_long_becomes_a_task_that_ends(sp, server):
     client = Client(sp)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()  # connects, and never says a word
+    line = SlowLine(server.port)
+    try:
+        uri = server.uri(isos.hello().name).replace(str(server.port), str(line.port))
         began = time.monotonic()
-        answer = client.post(CD + "/Actions/VirtualMedia.InsertMedia",
-                             {"Image": f"sshfs://127.0.0.1:{silent.getsockname()[1]}/x.iso"})
+        answer = insert(client, server, Image=uri)
         assert time.monotonic() - began < 20
-        assert answer.status in (202, 400), answer
-        if answer.status == 202:
-            task = client.get(answer.headers["location"].removesuffix("/Monitor"))
-            assert task.json["TaskState"] in ("Running", "Exception")
-    client.post(CD + "/Actions/VirtualMedia.EjectMedia", {})
+        assert answer.status == 202, answer
+        monitor = answer.headers["location"]
+        running = client.get(monitor)
+        assert (running.status, running.json["TaskState"]) == (202, "Running"), running
+        assert client.get(monitor.removesuffix("/Monitor")).json["TaskMonitor"] == monitor
+        assert client.get(monitor.replace("/Monitor", "0/Monitor")).status == 404
+        assert client.get("/redfish/v1/TaskService/Tasks/Monitor").status == 404
+        line.hurry()
+        wait_until(lambda: client.get(monitor).status == 204, 30, "the guest can see the medium")
+        assert client.get(CD).json["Inserted"] is True
+        assert client.get(monitor.removesuffix("/Monitor")).json["TaskState"] == "Completed"
+    finally:
+        line.close()
+        client.post(CD + "/Actions/VirtualMedia.EjectMedia", {})
 
 
 def test_the_reset_types_act(sp):

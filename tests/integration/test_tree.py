@@ -95,10 +95,22 @@ def described(root, path):
     for line in lines[2:]:
         if re.fullmatch(r"    (\w+):", line):
             section = found[line.strip(" :")]
-        elif line:
+        elif line and not line.startswith(" " * 12):  # those say what a command takes
             name, _, rest = line.strip().partition(" : ")
             section.setdefault(name, []).append(rest)
     return found
+
+
+def values_are_explained(root, path, properties):
+    """Each value that one can choose has its line in the help of its property; gives how many there were."""
+    count = 0
+    for name, lines in properties.items():
+        [values] = [line.partition(" = ")[2] for line in lines if line.startswith("Possible values")] or [""]
+        if values and values != "true, false":
+            told = dict(re.findall(r"^ {12}(\S+) : (.+)$", root(f"help {path} {name}")[1], re.MULTILINE))
+            assert list(told) == values.split(", "), (path, name)
+            count += len(told)
+    return count
 
 
 # -- the walk
@@ -111,6 +123,7 @@ def test_everything_is_documented_and_every_change_names_its_role(root):
                  "/HOST/console/history", "/SYS", "/System/Processors", "/System/Memory",
                  "/System/Storage/Disks/disk0", "/System/Networking/Ethernet_NICs/net0"):
         assert path in paths
+    explained = 0
     for path, view in walked:
         if path.startswith("/SP/sessions/"):
             continue  # they come and go
@@ -118,6 +131,7 @@ def test_everything_is_documented_and_every_change_names_its_role(root):
         assert len(told["doc"]) > 3, path
         for name, lines in {**told["Properties"], **told["Commands"], **told["Targets"]}.items():
             assert len(lines[0]) > 3, (path, name)
+        explained += values_are_explained(root, path, told["Properties"])
         if view is None:
             continue
         assert list(told["Properties"]) == list(view["Properties"]), path
@@ -129,6 +143,7 @@ def test_everything_is_documented_and_every_change_names_its_role(root):
                     if any(re.fullmatch("User role required for set = [aucros]+", line) for line in lines)]
         assert ("set" in view["Commands"]) == bool(writable), path
         assert root(f"show {path}")[0] == 0
+    assert explained > 20
 
 
 def test_show_is_the_same_text_and_json(root):
@@ -380,7 +395,12 @@ LONG = "x" * 3000
 BAD = [
     # line, status, what it says
     ("foo", 1, "Invalid command 'foo' - type help for a list of commands."),
-    ("SHOW /SP", 1, "Invalid command 'SHOW'"),
+    ("shwo /SP", 1, "Did you mean 'show'?"),
+    ("set /HOST boot_device=cdrm", 2, "Did you mean 'cdrom'?"),
+    ("set /HOST boot_device=dsik", 2, "Did you mean 'disk'?"),
+    ("start -scirpt /SYS", 1, "Did you mean '-script'?"),
+    ("set /HOST boot_deivce=disk", 3, "Did you mean 'boot_device'?"),
+    ("show /SP/netwrok", 3, "Did you mean /SP/network?"),
     ("show -nonsense /SP", 1, "show: Invalid option -nonsense"),
     ("show -level 0 /SP", 1, "show: Invalid value '0' of option -level"),
     ("show -level", 1, "show: Option -level needs"),

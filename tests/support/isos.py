@@ -108,6 +108,17 @@ def debian_installer():
     return made("debian-installer.iso", make)
 
 
+def live():
+    """A live CD of the usual shape and size, for benches: see live_iso."""
+    if not shutil.which("mksquashfs"):
+        pytest.skip("mksquashfs is missing: apt-get install squashfs-tools")
+
+    def make(folder, iso):
+        subprocess.run([HERE / "live_iso", folder, iso], check=True, stdin=subprocess.DEVNULL)
+
+    return made("live.iso", make, HERE / "live_iso")
+
+
 # ---- how they are made
 
 

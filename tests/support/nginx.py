@@ -8,11 +8,10 @@
 import base64
 import hashlib
 import os
-import socket
 import subprocess
-from pathlib import Path
 
-from tests.support.sshd import free_port, wait_for
+from tests.support.served_folder import ServedFolder
+from tests.support.sshd import free_port
 
 NGINX = "/usr/sbin/nginx"
 
@@ -21,15 +20,12 @@ def missing():
     return None if os.path.exists(NGINX) else f"{NGINX} is missing (package nginx-light)"
 
 
-class Nginx:
+class Nginx(ServedFolder):
     def __init__(self, folder, locations=""):
-        self.folder = Path(folder) / "nginx"
-        self.files = self.folder / "files"
-        self.files.mkdir(parents=True)
+        super().__init__(folder, "nginx")
         self.port, self.tls_port = free_port(), free_port()
         self.locations = locations
         self.certificate = self.folder / "certificate.pem"
-        self.process = None
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
@@ -42,15 +38,11 @@ class Nginx:
                               "-outform", "DER"], check=True, capture_output=True).stdout
         return "sha256//" + base64.b64encode(hashlib.sha256(key).digest()).decode()
 
-    def put(self, name, content):
-        (self.files / name).write_bytes(content)
-        return name
-
     def uri(self, name, tls=False):
         return f"https://127.0.0.1:{self.tls_port}/{name}" if tls else \
             f"http://127.0.0.1:{self.port}/{name}"
 
-    def start(self):
+    def configure(self):
         locations = self.locations.format(port=self.port, tls_port=self.tls_port)
         (self.folder / "config").write_text(f"""
 daemon off; user root; worker_processes 1; pid {self.folder}/pid; error_log {self.folder}/log;
@@ -66,29 +58,6 @@ http {{
   }}
 }}
 """)
-        with open(self.folder / "out", "ab") as out:
-            self.process = subprocess.Popen(
-                [NGINX, "-c", str(self.folder / "config"), "-e", str(self.folder / "log")],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        wait_for(self._answers, 10, "nginx answers")
-        return self
 
-    def _answers(self):
-        assert self.process.poll() is None, (self.folder / "out").read_text()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()
-            return True
-        except OSError:
-            return False
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait(10)
-            self.process = None
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
+    def command(self):
+        return [NGINX, "-c", str(self.folder / "config"), "-e", str(self.folder / "log")]

@@ -3,6 +3,7 @@
 #include "kvms/media/flight_window.h"
 #include "kvms/media/image_reader.h"
 #include "kvms/media/readahead.h"
+#include "kvms/media/want_list.h"
 
 #include <gtest/gtest.h>
 
@@ -88,6 +89,52 @@ TEST_F(ReaderTest, ShortRepliesAreAskedForAgain) {
     auto* const token = read(1000, 3 * block_size);
     EXPECT_GT(serve(50000), 9);
     EXPECT_EQ(answers_[token], image_.substr(1000, 3 * block_size));
+}
+
+TEST_F(ReaderTest, NoMoreIsAskedForThanTheServerGives) {
+    image_ = random_image(40 * block_size);
+    open();
+    read(1000, 3 * block_size);
+    serve(50000);
+    read(35 * block_size, block_size);
+    const auto request = reader_.next_request(now_);
+    ASSERT_TRUE(request);
+    EXPECT_EQ(request->length, 50000 / granule_size * granule_size);
+}
+
+TEST_F(ReaderTest, ASmallReadCostsLittle) {
+    open();
+    serve();
+    const std::uint64_t before = reader_.bytes_received();
+    expect_read(3 * block_size + 5000, 2000); // a line so short that guessing does not pay
+    EXPECT_EQ(reader_.bytes_received() - before, granule_size);
+    expect_read(3 * block_size + 5000, 2 * granule_size);
+    EXPECT_LE(reader_.bytes_received() - before, 4 * block_size);
+}
+
+TEST_F(ReaderTest, TheWholeImageIsFetchedWhenNobodyWantsAnything) {
+    reader_.fill(true);
+    open();
+    auto* const token = read(4 * block_size, 10);
+    serve();
+    ASSERT_TRUE(answers_.contains(token));
+    EXPECT_LT(reader_.bytes_received(), image_.size()) << "not at once";
+    now_ += 5s;
+    serve();
+    EXPECT_EQ(reader_.bytes_received(), image_.size());
+    EXPECT_EQ(reader_.figures().held, image_.size());
+    reader_.lost();
+    EXPECT_EQ(answers_[read(0, image_.size())], image_);
+}
+
+TEST_F(ReaderTest, WhatDoesNotFitIsNotFilled) {
+    image_ = random_image(70 * block_size);
+    reader_.fill(true);
+    open();
+    serve();
+    now_ += 5s;
+    serve();
+    EXPECT_LT(reader_.bytes_received(), image_.size() / 2);
 }
 
 TEST_F(ReaderTest, BlocksAreFetchedOnce) {
@@ -266,10 +313,13 @@ TEST(BlockCache, ForgetsTheLeastRecentlyUsed) {
     cache.put(100, cache.make());
     EXPECT_TRUE(cache.contains(0));
     EXPECT_FALSE(cache.contains(1));
+    EXPECT_TRUE(cache.newest(2).empty()) << "nothing has come";
+    cache.find(100)->valid = 1;
+    ASSERT_EQ(cache.newest(2).size(), 1U);
     EXPECT_EQ(cache.newest(2).front().first, 100U);
 }
 
-TEST(BlockCache, AHeldBlockOutlivesItsStay) {
+TEST(BlockCache, AHeldBlockStays) {
     BlockCache cache(0);
     const BlockRef held = cache.make();
     held->bytes[0] = 'x';
@@ -280,34 +330,101 @@ TEST(BlockCache, AHeldBlockOutlivesItsStay) {
         block->bytes[0] = 'y';
         cache.put(index, std::move(block));
     }
-    EXPECT_FALSE(cache.contains(0));
+    EXPECT_EQ(cache.find(0), held);
+    EXPECT_EQ(cache.size(), cache.capacity());
     EXPECT_EQ(held->bytes[0], 'x');
 }
 
-TEST(Readahead, DoublesWhileItIsUsed) {
+TEST(Granules, AreThoseThatBytesTouch) {
+    EXPECT_EQ(granules_of(0, 1), 1U);
+    EXPECT_EQ(granules_of(0, block_size), all_granules);
+    EXPECT_EQ(granules_of(granule_size - 1, granule_size + 1), 3U);
+    EXPECT_EQ(granules_of(block_size - 1, block_size), 1U << 31U);
+}
+
+TEST(WantList, DemandsGoFirstInPiecesThatAdjoin) {
+    WantList wants;
+    wants.ahead(7, all_granules);
+    wants.demand(9, 1, 0xff, 0x33);
+    auto piece = wants.next_demanded(32);
+    ASSERT_TRUE(piece);
+    EXPECT_EQ(piece->index, 9U);
+    EXPECT_EQ(piece->granules, 0x03U);
+    EXPECT_EQ(wants.next_demanded(1)->granules, 0x10U) << "no more than the server gives at a time";
+    EXPECT_EQ(wants.next_demanded(32)->granules, 0x20U);
+    EXPECT_FALSE(wants.next_demanded(32));
+    EXPECT_EQ(wants.next_ahead(32)->granules, all_granules);
+    EXPECT_TRUE(wants.arrived(9, 0x7f).empty());
+    EXPECT_EQ(wants.arrived(9, 0xff), std::vector<WantList::Reader>{1});
+    EXPECT_TRUE(wants.arrived(9, 0xff).empty());
+}
+
+TEST(WantList, AfterALossOnlyWhatIsWaitedForIsAskedAgain) {
+    WantList wants;
+    wants.demand(3, 1, 0xf0, 0xf0);
+    wants.demand(2, 2, 0x0f, 0x0f);
+    wants.ahead(1, all_granules);
+    while (wants.next_demanded(32)) {
+    }
+    wants.ask_again([](std::uint64_t index) { return index == 3 ? Granules{0x30} : Granules{0}; });
+    EXPECT_EQ(wants.next_demanded(32)->index, 2U);
+    EXPECT_EQ(wants.next_demanded(32)->granules, 0xc0U);
+    EXPECT_FALSE(wants.next_ahead(32));
+}
+
+TEST(Readahead, GrowsWithWhatWasRead) {
     Readahead readahead;
-    std::uint64_t ahead = 1;
+    std::uint64_t ahead = 3;
     std::size_t most = 0;
-    for (std::uint64_t block = 0; block < 200; ++block) {
-        const BlockRange range = readahead.on_read({block, block + 1}, 4, 64);
+    for (std::uint64_t block = 0; block < 1000; ++block) {
+        const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, false}).ahead;
         if (range.empty())
             continue;
-        EXPECT_EQ(range.begin, ahead) << "no gap, nothing twice";
+        EXPECT_TRUE(block == 0 || range.begin == ahead) << "no gap, nothing twice";
         ahead = range.end;
         most = std::max<std::size_t>(most, ahead - block - 1);
+        EXPECT_LE(ahead - block - 1, std::max<std::size_t>(4, block / 4 + 2));
     }
     EXPECT_EQ(most, 64U);
 }
 
-TEST(Readahead, ASeekStartsSmallAndStreamsAreKeptApart) {
+TEST(Readahead, AnUnknownLineIsExplored) {
     Readahead readahead;
-    for (std::uint64_t block = 0; block < 100; ++block) {
-        readahead.on_read({block, block + 1}, 4, 64);
-        readahead.on_read({5000 + block, 5001 + block}, 4, 64);
+    std::size_t most = 0;
+    for (std::uint64_t block = 0; block < 40; ++block) {
+        const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, true}).ahead;
+        most = std::max<std::size_t>(most, range.end - block - 1);
     }
-    const BlockRange seek = readahead.on_read({100000, 100001}, 4, 64);
-    EXPECT_EQ(seek.begin, 100001U);
-    EXPECT_EQ(seek.end, 100005U);
+    EXPECT_EQ(most, 64U);
+}
+
+TEST(Readahead, PlacesThatNobodyReadsOnFromTeachIt) {
+    Readahead readahead;
+    const auto jump = [&](std::uint64_t block) {
+        return readahead.on_read({block, block + 1}, {64, 64, false});
+    };
+    const auto first = jump(100000);
+    EXPECT_GT(first.ahead.end - first.ahead.begin, 16U);
+    EXPECT_FALSE(first.before.empty());
+    EXPECT_EQ(first.before.end, 100000U);
+    for (std::uint64_t i = 1; i < 60; ++i)
+        jump(1000 * i);
+    EXPECT_TRUE(jump(200000).ahead.empty());
+    EXPECT_TRUE(jump(300000).before.empty());
+    for (std::uint64_t i = 1; i < 60; ++i) { // and the other way round
+        jump(400000 + 1000 * i);
+        jump(400001 + 1000 * i);
+    }
+    EXPECT_GT(readahead.luck(), 0.8);
+}
+
+TEST(Readahead, StreamsAreKeptApart) {
+    Readahead readahead;
+    for (std::uint64_t block = 0; block < 1000; ++block) {
+        readahead.on_read({block, block + 1}, {4, 64, false});
+        const auto guess = readahead.on_read({5000 + block, 5001 + block}, {4, 64, false});
+        EXPECT_TRUE(block < 400 || guess.ahead.end == 5065 + block);
+    }
 }
 
 TEST(FlightWindow, GrowsWhileRepliesAreFastAndShrinksWhenTheyQueue) {

@@ -45,6 +45,29 @@ INSTANTIATE_TEST_SUITE_P(
                     Good{"sshfs://a@b@h:/x", "a@b", "h", 22, "/x"},
                     Good{"sshfs://h://x", "", "h", 22, "//x"}));
 
+TEST(Uri, OfEachSchemeHasItsUsualPort) {
+    struct Case {
+        const char* text;
+        const char* scheme;
+        int port;
+        const char* path;
+    };
+    for (const Case& one : {Case{"nfs://h:/export/x.iso", "nfs", 2049, "/export/x.iso"},
+                            Case{"nfs://h:2050:/export/x.iso", "nfs", 2050, "/export/x.iso"},
+                            Case{"samba://h/share/x.iso", "smb", 445, "/share/x.iso"},
+                            Case{"smb://u@h:1445/share/a/x.iso", "smb", 1445, "/share/a/x.iso"},
+                            Case{"CIFS://h:/share/x.iso", "smb", 445, "/share/x.iso"},
+                            Case{"https://h/x.iso", "https", 443, "/x.iso"},
+                            Case{"http://h:8080/x.iso", "http", 8080, "/x.iso"},
+                            Case{"file:///srv/x.iso", "file", 0, "/srv/x.iso"}}) {
+        const auto uri = parse_image_uri(one.text);
+        ASSERT_TRUE(uri) << uri.fault().message;
+        EXPECT_EQ(uri->scheme, one.scheme);
+        EXPECT_EQ(uri->port, one.port) << one.text;
+        EXPECT_EQ(uri->path, one.path);
+    }
+}
+
 struct Bad {
     std::string_view text;
     const char* why;
@@ -65,16 +88,17 @@ INSTANTIATE_TEST_SUITE_P(
     Forms, BadUri,
     testing::Values(
         Bad{"", "no scheme"}, Bad{"/a.iso", "no scheme"}, Bad{"host:/a", "no scheme"},
-        Bad{"://h/a", "supported ones are sshfs, sftp, https and http"},
-        Bad{"nfs://h/a", "'nfs' is not supported; the supported ones are sshfs"},
-        Bad{"file:///a", "is not supported"}, Bad{"a'b://h/x", "is not supported"},
-        Bad{"sshfs://", "names no host"}, Bad{"sshfs:///a.iso", "names no host"},
-        Bad{"sshfs://:/a.iso", "names no host"}, Bad{"sshfs://u@:/a", "names no host"},
-        Bad{"sshfs://h", "path is missing"}, Bad{"sshfs://h:", "path is missing"},
-        Bad{"sshfs://h:/", "path is missing"}, Bad{"sshfs://h:/a/", "names a folder"},
-        Bad{"sshfs://h:/../a", "'..'"}, Bad{"sshfs://h:/a/../b", "'..'"},
-        Bad{"sshfs://h:/a/..", "'..'"}, Bad{"sshfs://@h/a", "no user"},
-        Bad{"sshfs://u:secret@h/a", "password property"}, Bad{"sshfs://-u@h/a", "account name"},
+        Bad{"://h/a", "supported ones are sshfs, sftp, https"},
+        Bad{"tftp://h/a", "'tftp' is not supported; the supported ones are sshfs"},
+        Bad{"file://h/a", "names no host"}, Bad{"smb://h/x.iso", "a share and a file"},
+        Bad{"a'b://h/x", "is not supported"}, Bad{"sshfs://", "names no host"},
+        Bad{"sshfs:///a.iso", "names no host"}, Bad{"sshfs://:/a.iso", "names no host"},
+        Bad{"sshfs://u@:/a", "names no host"}, Bad{"sshfs://h", "path is missing"},
+        Bad{"sshfs://h:", "path is missing"}, Bad{"sshfs://h:/", "path is missing"},
+        Bad{"sshfs://h:/a/", "names a folder"}, Bad{"sshfs://h:/../a", "'..'"},
+        Bad{"sshfs://h:/a/../b", "'..'"}, Bad{"sshfs://h:/a/..", "'..'"},
+        Bad{"sshfs://@h/a", "no user"}, Bad{"sshfs://u:secret@h/a", "password property"},
+        Bad{"sshfs://-u@h/a", "account name"},
         Bad{"sshfs://-oProxyCommand=x:/a", "must not start with '-'"},
         Bad{"sshfs://a b:/x", "host name"}, Bad{"sshfs://h$(x):/x", "host name"},
         Bad{"sshfs://h\xc3\xa4:/x", "host name"}, Bad{"sshfs://h:0:/a", "from 1 to 65535"},

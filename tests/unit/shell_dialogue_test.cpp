@@ -62,6 +62,9 @@ TEST_F(Dialogue, ShowOfAPropertyIsNarrow) {
 TEST_F(Dialogue, ShowNamesWhatItDoesNotFind) {
     EXPECT_EQ(say("show /SYS colour"), "show: No matching properties found: 'colour'\n");
     EXPECT_EQ(outcome.status, status::not_found);
+    EXPECT_EQ(say("show /SYS pwoer_state"),
+              "show: No matching properties found: 'pwoer_state'\nDid you mean 'power_state'?\n");
+    EXPECT_EQ(outcome.status, status::not_found);
     EXPECT_EQ(say("show /SP/netwrok"), "show: Invalid target /SP/netwrok\n"
                                        "Did you mean /SP/network?\n");
     EXPECT_EQ(outcome.status, status::not_found);
@@ -223,6 +226,8 @@ TEST_F(Dialogue, SetStopsAtTheFirstMistake) {
     EXPECT_EQ(say("set /SP/diag/snapshot dataset=x"),
               "set: Invalid value for 'dataset'. It must be full.\n");
     EXPECT_EQ(outcome.status, status::refused);
+    EXPECT_EQ(say("set /SP/diag/snapshot dataset=norma"),
+              "set: Invalid value for 'dataset'. It must be full.\nDid you mean 'normal'?\n");
     tree.fault = Fault{FaultKind::denied, "It needs the role a."};
     EXPECT_EQ(say("set /SP/diag/snapshot dataset=x"),
               "set: Permission denied\nIt needs the role a.\n");
@@ -312,8 +317,12 @@ TEST_F(Dialogue, UnknownVerbs) {
     EXPECT_EQ(outcome.status, status::usage);
     EXPECT_EQ(say("sho /SP"), "Invalid command 'sho' - type help for a list of commands.\n"
                               "Did you mean 'show'?\n");
-    EXPECT_EQ(say("show -lev 2"),
-              "show: Invalid option -lev\nUsage: " + std::string(spec_of(Verb::show).usage) + "\n");
+    EXPECT_EQ(say("show -lev 2"), "show: Invalid option -lev\nDid you mean '-level'?\nUsage: " +
+                                      std::string(spec_of(Verb::show).usage) + "\n");
+    EXPECT_THAT(say("show -x -o tabel"), HasSubstr("\nDid you mean 'table'?\n"));
+    EXPECT_THAT(say("start -scirpt /SYS"), HasSubstr("\nDid you mean '-script'?\n"));
+    EXPECT_THAT(say("shwo /SP"), HasSubstr("\nDid you mean 'show'?\n")) << "two letters swapped";
+    EXPECT_THAT(say("SHOW -LEVEL 1 /sys"), HasSubstr(" /SYS\n"));
     EXPECT_THAT(say("show -level 0"), HasSubstr("show: Invalid value '0' of option -level"));
     EXPECT_THAT(say("show -o xml"), HasSubstr("show: Invalid value 'xml' of option -output"));
     EXPECT_THAT(say("show /SYS | grep power"), HasSubstr("show: No matching properties found"));
@@ -338,7 +347,12 @@ TEST_F(Dialogue, HelpComesFromTheDescriptions) {
               "        dataset : How much.\n"
               "        dataset : Possible values = normal, full, fruid\n"
               "        dataset : User role required for set = a\n"
+              "            normal : What is asked for most.\n"
+              "            full : Everything; may reset the host.\n"
+              "            fruid : Part numbers only.\n"
               "\n");
+    EXPECT_THAT(say("help /SP/users"),
+                HasSubstr("            password (required) : Its password."));
     EXPECT_THAT(say("help /SP"), HasSubstr(" /SP : The service processor.\n    Targets:\n"));
     EXPECT_THAT(say("help"), HasSubstr("Commands are:\ncd\ncreate\ndelete\ndump\nexit\nhelp\nload\n"
                                        "reset\nset\nshow\nstart\nstop\nversion\n"));

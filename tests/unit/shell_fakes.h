@@ -49,8 +49,10 @@ class FakeTree final : public Tree {
         at("/SP/users/root").verbs = {verb("delete", "/SP/users/root")};
         at("/SP/diag").doc = "Diagnosis.";
         at("/SP/diag/snapshot").doc = "Collects data.";
-        add("/SP/diag/snapshot",
-            described("dataset", "How much.", {"normal", "full", "fruid"}, "a"), "normal");
+        auto dataset = described("dataset", "How much.", {"normal", "full", "fruid"}, "a");
+        dataset.value_docs = {"What is asked for most.", "Everything; may reset the host.",
+                              "Part numbers only."};
+        add("/SP/diag/snapshot", dataset, "normal");
         auto uri = described("dump_uri", "Where to.", {}, "a");
         uri.question = "Collecting may reset the host. Are you sure";
         add("/SP/diag/snapshot", uri, "(Cannot show property)");

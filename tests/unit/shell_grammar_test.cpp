@@ -116,6 +116,17 @@ TEST_F(Completing, PropertiesAndValues) {
                 HasSubstr("dataset   How much.\n"));
 }
 
+TEST_F(Completing, ValuesAndChoicesSayWhatTheyMean) {
+    EXPECT_EQ(render_candidates(complete(tree, "/", "set /SP/diag/snapshot dataset="), 80),
+              "dataset=normal  What is asked for most.\n"
+              "dataset=full    Everything; may reset the host.\n"
+              "dataset=fruid   Part numbers only.\n");
+    for (const VerbSpec& verb : verbs())
+        for (const OptionSpec* option : options_of(verb.verb))
+            for (const std::string& choice : choices_of(*option))
+                EXPECT_FALSE(choice_doc(*option, choice).empty()) << option->name << choice;
+}
+
 TEST(Console, EscapeIsNamedForPeople) {
     EXPECT_EQ(ConsoleSession::escape_name("#."), "#.");
     EXPECT_EQ(ConsoleSession::escape_name("\x1b("), "ESC (");

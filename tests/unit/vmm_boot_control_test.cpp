@@ -187,6 +187,44 @@ TEST_F(BeginBoot, ResetNvramCanBeTakenBack) {
     EXPECT_EQ(saved, BootState{});
 }
 
+TEST_F(BeginBoot, AConfigBringsItsVariablesBackOnce) {
+    ASSERT_TRUE(control.set_boot_order("net"));
+    ASSERT_TRUE(control.save_config("install"));
+    EXPECT_EQ(control.state().configs.at("install").created, clock);
+    ASSERT_TRUE(control.set_boot_order("disk"));
+    ASSERT_TRUE(control.set_config("INSTALL"));
+    EXPECT_TRUE(control.next_boot_is_special());
+    EXPECT_THAT(power_on().order, ElementsAre("net"));
+    EXPECT_THAT(output, HasSubstr("Setting NVRAM parameters to those of install.\r\n"));
+    EXPECT_EQ(saved.config, "");
+    EXPECT_EQ(control.boot_order(), "net") << "the variables stay";
+    ASSERT_TRUE(control.set_boot_order("disk"));
+    EXPECT_THAT(power_on().order, ElementsAre("disk")) << "one boot only";
+}
+
+TEST_F(BeginBoot, FactoryDefaultIsAConfigThatIsThereAlways) {
+    ASSERT_TRUE(control.set_boot_order("net"));
+    ASSERT_TRUE(control.set_config("factory-default"));
+    ASSERT_TRUE(control.set_script("setenv boot-file x"));
+    EXPECT_THAT(power_on().order, ElementsAre("disk", "cdrom", "net"));
+    EXPECT_EQ(saved, (BootState{.nvram = {{"boot-file", "x"}}})) << "it comes before the script";
+}
+
+TEST_F(BeginBoot, ConfigsHaveNamesThatCanBeTypedAndALimit) {
+    for (const char* name : {"", "factory-default", "Factory-Default", "a b", "../x", "a/b"})
+        EXPECT_EQ(control.save_config(name).fault().kind, FaultKind::invalid_value) << name;
+    ASSERT_TRUE(control.save_config("one"));
+    EXPECT_EQ(control.save_config("ONE").fault().kind, FaultKind::wrong_state);
+    EXPECT_EQ(control.set_config("two").fault().kind, FaultKind::invalid_value);
+    ASSERT_TRUE(control.set_config("one"));
+    EXPECT_EQ(control.delete_config("one").fault().kind, FaultKind::wrong_state);
+    ASSERT_TRUE(control.set_config(""));
+    ASSERT_TRUE(control.delete_config("one"));
+    for (std::size_t i = 0; i < boot_configs_limit; ++i)
+        ASSERT_TRUE(control.save_config("c" + std::to_string(i)));
+    EXPECT_EQ(control.save_config("more").fault().kind, FaultKind::wrong_state);
+}
+
 TEST_F(BeginBoot, AFullDiskIsToldAndKeepsTheSettings) {
     ASSERT_TRUE(control.set_script("boot rcdrom"));
     disk_full = true;

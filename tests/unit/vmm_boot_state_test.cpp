@@ -12,7 +12,11 @@ BootState full_state() {
             .script = "setenv auto-boot? false;\nboot rcdrom",
             .reset_nvram = true,
             .expires = std::chrono::system_clock::time_point(std::chrono::seconds(1'800'000'000)),
-            .boot_device = "cdrom"};
+            .boot_device = "cdrom",
+            .configs = {{"install",
+                         {{{"boot-device", "net"}},
+                          std::chrono::system_clock::time_point(std::chrono::seconds(7))}}},
+            .config = "install"};
 }
 
 TEST(BootStateJson, ComesBackEqual) {
@@ -27,8 +31,10 @@ TEST(BootStateJson, RefusesWhatWasNeverWritten) {
     for (const char* text :
          {"", "nonsense", "[]", "42", R"({"nvram":[]})", R"({"nvram":{"auto-boot?":true}})",
           R"({"script":1})", R"({"script":"\u001b[2J"})", R"({"boot_device":"floppy"})",
-          R"({"reset_nvram":"yes"})", R"({"expires":-1})", R"({"expires":9e99})",
-          R"({"expires":9223372036854775807})", R"({"expires":"soon"})"}) {
+          R"({"config":"gone"})", R"({"configs":{"a":{}}})",
+          R"({"configs":{"../a":{"created":1}}})", R"({"configs":[]})", R"({"reset_nvram":"yes"})",
+          R"({"expires":-1})", R"({"expires":9e99})", R"({"expires":9223372036854775807})",
+          R"({"expires":"soon"})"}) {
         const auto read = boot_state_from_json(text);
         ASSERT_FALSE(read) << text;
         EXPECT_EQ(read.fault().message.find("The saved boot settings are damaged"), 0U);

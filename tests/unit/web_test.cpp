@@ -4,6 +4,7 @@
 #include "web/redfish/messages.h"
 #include "web/redfish/query.h"
 #include "web/redfish/resource.h"
+#include "web/redfish/tasks.h"
 
 #include <gtest/gtest.h>
 
@@ -107,6 +108,20 @@ TEST(Body, deep_and_broken_json_is_refused) {
     for (const std::string text : {"", "[]", "{", "1", "{\"a\":}", "{} {}"})
         EXPECT_FALSE(parse_body(text)) << text;
     EXPECT_FALSE(parse_body("{\"a\":" + std::string(100, '[') + std::string(100, ']') + "}"));
+}
+
+TEST(Tasks, TheMonitorTellsTheEndAsTheRequestWouldHave) {
+    lom::web::Tasks tasks;
+    const std::string id = tasks.begin("Insert", "root", "now");
+    const std::string uri = "/redfish/v1/TaskService/Tasks/" + id + "/Monitor";
+    ASSERT_NE(tasks.monitored(uri), nullptr);
+    EXPECT_EQ(lom::web::monitor_response(*tasks.monitored(uri)).status, 202);
+    tasks.end(id, lom::Fault{lom::FaultKind::invalid_value, "no such file"}, "no such file", "now");
+    EXPECT_EQ(lom::web::monitor_response(*tasks.monitored(uri)).status, 400);
+    EXPECT_EQ(tasks.monitored("/redfish/v1/TaskService/Tasks/" + id), nullptr);
+    EXPECT_EQ(tasks.monitored("/redfish/v1/TaskService/Tasks/Monitor"), nullptr);
+    EXPECT_EQ(tasks.monitored("/redfish/v1/TaskService/Tasks//Monitor"), nullptr);
+    EXPECT_EQ(tasks.monitored("/redfish/v1/TaskService/Tasks/1x/Monitor"), nullptr);
 }
 
 } // namespace

@@ -72,23 +72,31 @@ Task<bool> pause(Loop& loop, std::chrono::milliseconds time) {
     co_return co_await wait;
 }
 
+Result<void> outcome_of(const Result<Medium>& medium) {
+    if (!medium)
+        return medium.fault();
+    if (medium->operational())
+        return {};
+    return Fault{FaultKind::invalid_value, medium->status + ". " + medium->detail};
+}
+
+/// The medium stays wanted when the time is over: lomd goes on trying, as the tree says.
 Task<bool> watch_insertion(Services& services, WebSessions::Ptr session, std::string task) {
     const auto until = std::chrono::steady_clock::now() + task_limit;
-    std::string said = "The image's server has not answered in time.";
-    bool well = false;
+    Result<void> outcome =
+        Fault{FaultKind::unavailable, "The image's server has not answered in time."};
     while (std::chrono::steady_clock::now() < until) {
         const auto medium = co_await medium_now(session);
         if (!medium || !medium->pending()) {
-            well = medium && medium->operational();
-            said = !medium ? medium.fault().message
-                   : well  ? "The host has the image in its drive."
-                           : medium->status + ". " + medium->detail;
+            outcome = outcome_of(medium);
             break;
         }
         co_await pause(services.loop, 300ms);
     }
-    services.tasks.end(task, well, said, iso_now());
-    co_return well;
+    services.tasks.end(task, outcome,
+                       outcome ? "The host has the image in its drive." : outcome.fault().message,
+                       iso_now());
+    co_return bool(outcome);
 }
 
 Task<Result<void>> put_in(Scope& scope, const json::object& body) {
@@ -134,18 +142,11 @@ Task<Response> insert(Scope& scope, json::object body) {
         const std::string id = services.tasks.begin("Insert " + fields::text(body, "Image"),
                                                     scope.session->hello().account, iso_now());
         detach<bool>(watch_insertion(services, scope.session, id), nullptr);
-        const std::string uri = "/redfish/v1/TaskService/Tasks/" + id;
-        Response accepted = json_response(202, json::object{{"@odata.id", uri},
-                                                            {"@odata.type", "#Task.v1_7_2.Task"},
-                                                            {"Id", id},
-                                                            {"Name", "Insert medium"},
-                                                            {"TaskState", "Running"}});
-        accepted.with("Location", uri + "/Monitor").with("Retry-After", "1");
-        co_return std::move(accepted);
+        co_return monitor_response(*services.tasks.find(id));
     }
-    const Fault why{FaultKind::invalid_value, medium->status + ". " + medium->detail};
+    const auto why = outcome_of(medium);
     co_await set_in_tree(scope, drive, "mode", "disabled");
-    co_return fault_response(why);
+    co_return fault_response(why.fault());
 }
 
 Task<Response> eject(Scope& scope, json::object) {

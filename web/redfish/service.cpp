@@ -102,6 +102,8 @@ struct Redfish::Impl {
             auto response = co_await streams.answer(request, std::move(session));
             co_return std::move(response);
         }
+        if (const TaskRecord* task = session && reads ? tasks.monitored(uri) : nullptr)
+            co_return monitor_response(*task);
         auto response = co_await answerer.answer(request, uri, std::move(session));
         co_return std::move(response);
     }

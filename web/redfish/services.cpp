@@ -33,24 +33,6 @@ Resource task_collection() {
     return collection;
 }
 
-json::object task_json(const TaskRecord& task) {
-    const bool ended = task.state != "Running";
-    json::object object{{"Id", task.id},
-                        {"Name", task.name},
-                        {"TaskState", task.state},
-                        {"TaskStatus", task.state == "Exception" ? "Warning" : "OK"},
-                        {"StartTime", task.started},
-                        {"PercentComplete", ended ? 100 : 0},
-                        {"TaskMonitor", tasks_uri + "/" + task.id + "/Monitor"},
-                        {"Messages", json::array{}}};
-    if (ended) {
-        object["EndTime"] = task.ended;
-        Message message{task.state == "Completed" ? "Success" : "GeneralError", {}, "", task.said};
-        object["Messages"] = json::array{message_json(message)};
-    }
-    return object;
-}
-
 Resource task() {
     Resource one(tasks_uri + "/{}", "Task.v1_7_2.Task");
     one.body([](const Scope& scope) -> json::object {

@@ -1,0 +1,37 @@
+// What the readers have in common: programs that lom-media starts to read one file from one server,
+// over a socketpair that is their standard input (kvms/media/reader_wire.h). One thread; they end
+// with the socketpair, whatever they wait for.
+#pragma once
+
+#include "base/result.h"
+#include "kvms/media/source.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace lom::readers {
+
+struct Task {
+    std::string address; ///< numeric
+    std::uint16_t port = 0;
+    std::string path; ///< absolute
+    std::string username;
+    std::string password;
+};
+
+/// Becomes the user nobody with the few rights in `keep` (capability numbers), can gain no others,
+/// takes at most 512 MiB of memory and leaves no core dump. Fault: it did not succeed.
+Result<void> confine(std::span<const int> keep = {});
+
+/// The first line on the socket. nullopt: nonsense, or nobody there.
+std::optional<Task> receive_task();
+/// Whether lom-media is still there to hear it; the programs end where it is not.
+bool say_opened(const media::ImageFacts& facts);
+void say(const media::Problem& problem);
+/// False: end of orders.
+bool receive_all(std::span<char> bytes);
+bool send_all(std::span<const char> bytes);
+
+} // namespace lom::readers

@@ -1,0 +1,143 @@
+"""The image's source goes away under a running Linux: what the guest sees, what people are told."""
+
+import os
+import random
+import re
+import signal
+import time
+
+import pytest
+
+from tests.support import demo_host, isos
+from tests.support.guest import (STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, qemu_pid,
+                                 wait_for)
+from tests.support.image_server import ImageServer
+from tests.support.lomd import Lomd
+
+REMOTE = f"{STORAGE}/remote"
+
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
+                       reason=Lomd.missing() or ImageServer.missing() or "built"),
+]
+
+
+def disc(volume_id, size):
+    data = bytearray(random.Random(volume_id).randbytes(size))
+    data[32768:32774] = b"\x01CD001"
+    data[32808:32840] = volume_id.encode().ljust(32)
+    return bytes(data)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with ImageServer(tmp_path_factory.mktemp("server") / "sshd.log") as images:
+        images.add(isos.demo())
+        (images.home / "big.iso").write_bytes(disc("BIGDISC", 48 << 20))
+        yield images
+
+
+@pytest.fixture(scope="module")
+def sp():
+    with Lomd() as lomd:
+        yield lomd
+
+
+@pytest.fixture(scope="module")
+def linux(sp, server):
+    insert(sp, server, server.uri("demo.iso"))
+    must(sp, "set /System/Memory installed_memory=512M", 'set /HOST/bootmode script="boot rcdrom"')
+    with GuestConsole(sp) as console:
+        must(sp, "start -script /SYS")
+        guest = Linux(console).wait()
+        must(sp, f"set {STORAGE} mode=disabled")
+        insert(sp, server, server.uri("big.iso"))
+        yield guest
+    power_off(sp)
+
+
+class Reading:
+    """A read of the CD that begins now, past every cache; its outcome comes later."""
+
+    numbers = iter(range(1, 100))
+
+    def __init__(self, linux):
+        self.console, self.number = linux.console, next(self.numbers)
+        # Far apart: no read-ahead of an earlier one brought it.
+        skip = 2000 + 1000 * self.number
+        linux.console.send(f"dd if=/dev/sr0 bs=2048 skip={skip} count=4 of=/tmp/part 2>/dev/null; "
+                           f"echo e'nd'{self.number}=$?\r")
+
+    def outcome(self, limit=60):
+        return int(self.console.expect(rf"end{self.number}=(\d+)\r\n", limit)[1])
+
+
+def hold(sp, linux, limit):
+    reading = Reading(linux)
+    wait_for(sp, "/HOST", "status", "Host stopped", limit)
+    return reading
+
+
+def test_one_outage_from_end_to_end(sp, server, linux):
+    """The steps build on each other: the first read waits 20 s, the others of the same outage do not."""
+    qemu = qemu_pid(sp)
+    assert (get(sp, STORAGE, "on_outage"), get(sp, STORAGE, "outage_timeout")) == ("wait", 0)
+    assert get(sp, STORAGE, "unavailable_since") == ""
+    server.stop()
+    wait_for(sp, STORAGE, "status", "reconnecting", 20)
+
+    # wait: held, and said.
+    reading = hold(sp, linux, 40)
+    assert "waits for the source of its CD image" in get(sp, "/HOST", "status_detail")
+    assert re.fullmatch(r"\w{3} \w{3} .*\d{4}", get(sp, STORAGE, "unavailable_since"))
+    assert get(sp, STORAGE, "unavailable_tries") > 3
+    assert "127.0.0.1" in get(sp, STORAGE, "last_error")
+    told = events(sp)
+    assert any(": reconnecting." in text for text in told)
+    assert told[-1] == "The host waits for the source of its CD image and goes on by itself."
+
+    # The time is over already: an error, and the guest runs.
+    must(sp, f"set {STORAGE} outage_timeout=5")
+    assert reading.outcome(20) == 1
+    wait_for(sp, "/HOST", "status", "Powered On", 5)
+    assert "The guest was given an I/O error by its CD, which cannot be read now." in events(sp)
+
+    # report: an error at once, never held.
+    must(sp, f"set {STORAGE} on_outage=report outage_timeout=0")
+    assert Reading(linux).outcome(10) == 1
+    assert get(sp, "/HOST", "status") == "Powered On"
+
+    # wait again; lom-media dies meanwhile, and that is no error either.
+    must(sp, f"set {STORAGE} on_outage=wait")
+    reading = hold(sp, linux, 5)
+    [media] = demo_host.processes(sp, "lom-media")
+    os.kill(media, signal.SIGKILL)
+    wait_for(sp, STORAGE, "status", re.compile("failed|starting|refused"), 5)
+    wait_for(sp, STORAGE, "status", "connection refused", 10)
+    assert get(sp, "/HOST", "status") == "Host stopped"
+    must(sp, f"set {STORAGE} on_outage=report")
+    assert reading.outcome(10) == 1, "also those that wait since before lom-media died"
+
+    # Ejecting is at once, also while the guest is held.
+    must(sp, f"set {STORAGE} on_outage=wait")
+    reading = hold(sp, linux, 5)
+    began = time.monotonic()
+    must(sp, f"set {STORAGE} mode=disabled")
+    wait_for(sp, "/HOST", "status", "Powered On", 5)
+    assert time.monotonic() - began < 3  # three calls of lom, each of them a process
+    assert reading.outcome(10) == 1
+
+    # And back.
+    server.start()
+    must(sp, f"set {STORAGE} mode=remote")
+    wait_for(sp, STORAGE, "status", "operational", 10)
+    assert get(sp, STORAGE, "unavailable_since") == ""
+    wait_for_read(linux)
+    assert qemu_pid(sp) == qemu
+
+
+def wait_for_read(linux):
+    """The guest may see the disc change first."""
+    assert 0 in [Reading(linux).outcome() for _ in range(4)]
