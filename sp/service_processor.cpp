@@ -230,12 +230,14 @@ struct ServiceProcessor::Impl {
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
         transfers.emplace(loop, options.paths);
-        library.emplace(loop, *images, *transfers, *database, *events,
+        library.emplace(loop, options.paths, *images, *transfers, *database, *events,
                         [this] { changes.target_changed("/SP/media"); });
         tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
                                  *audit, *host, *library, versions, *web, *webhooks, *transfers,
-                                 acceleration_reason, options.listen, options.restart}),
+                                 acceleration_reason, options.listen, options.restart,
+                                 [this](const AuditRecord& record) { write_audit(record); }}),
                      [this](const AuditRecord& record) { write_audit(record); });
+        sessions->on_end([this](std::int64_t id) { library->uploads().drop(std::to_string(id)); });
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },

@@ -33,10 +33,12 @@ struct MediaLibrary::Load {
     Loop::Handle patience;
 };
 
-MediaLibrary::MediaLibrary(Loop& loop, kvms::Library& images, Transfers& transfers, Settings& store,
-                           Log& events, std::function<void()> changed)
+MediaLibrary::MediaLibrary(Loop& loop, const Paths& paths, kvms::Library& images,
+                           Transfers& transfers, Settings& store, Log& events,
+                           std::function<void()> changed)
     : loop_(loop), images_(images), transfers_(transfers), events_(events),
-      changed_(std::move(changed)), quota_(store, "sp/media/quota", default_quota) {
+      changed_(std::move(changed)), quota_(store, "sp/media/quota", default_quota),
+      uploads_(loop, images, paths.programs + "/lom-sftp") {
     images_.set_quota(static_cast<std::uint64_t>(*quota_));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "kvms/library/library.h"
+#include "kvms/library/uploads.h"
 #include "sp/service/transfers.h"
 #include "sp/state/log.h"
 #include "sp/tree/settings.h"
@@ -20,11 +21,12 @@ namespace lom {
 class MediaLibrary {
   public:
     /// `changed`: something that show of the library would print.
-    MediaLibrary(Loop& loop, kvms::Library& images, Transfers& transfers, Settings& store,
-                 Log& events, std::function<void()> changed);
+    MediaLibrary(Loop& loop, const Paths& paths, kvms::Library& images, Transfers& transfers,
+                 Settings& store, Log& events, std::function<void()> changed);
     ~MediaLibrary(); ///< what is on its way in is given up
 
     kvms::Library& images() { return images_; }
+    kvms::Uploads& uploads() { return uploads_; }
     std::int64_t quota() const { return *quota_; }
     Result<void> set_quota(std::int64_t bytes);
 
@@ -53,6 +55,7 @@ class MediaLibrary {
     std::function<void()> changed_;
     Setting<std::int64_t> quota_;
     std::map<std::string, std::shared_ptr<Load>> loads_; ///< by name
+    kvms::Uploads uploads_;
 };
 
 } // namespace lom

@@ -5,6 +5,8 @@
 #include "sp/targets/targets.h"
 #include "sp/targets/transfer_verbs.h"
 
+#include <cstdlib>
+
 namespace lom {
 
 namespace {
@@ -91,6 +93,49 @@ Verb load_image(MediaLibrary& library) {
     return verb;
 }
 
+/// What the SSH door asks for when scp or sftp comes; a person is told of those.
+Verb sftp_verb(const TargetContext& context, std::string name, std::string doc,
+               std::function<void(const Caller&, const Verb::Done&)> run) {
+    return {.name = std::move(name),
+            .doc = std::move(doc),
+            .role = librarian,
+            .asks = false,
+            .run = [&sessions = context.sessions, run = std::move(run)](
+                       const VerbCall& call, const std::string&, const Verb::Done& done) {
+                const auto session =
+                    sessions.find(std::strtoll(call.caller.session.c_str(), nullptr, 10));
+                if (!session || session->type != "sftp")
+                    return done(Fault{FaultKind::wrong_state,
+                                      "Copy images with scp or sftp to this service processor's "
+                                      "SSH port: scp IMAGE.iso " +
+                                          call.caller.account + "@SP:"});
+                run(call.caller, done);
+            }};
+}
+
+void start_sftp(kvms::Uploads& uploads, const Tree::Audit& audit, const Caller& caller,
+                const Verb::Done& done) {
+    auto stream = uploads.begin(
+        caller.session, [audit, caller](const std::string& deed, const Result<void>& result) {
+            audit({.caller = caller,
+                   .deed = deed + " in /SP/media by SFTP",
+                   .done = static_cast<bool>(result),
+                   .reason = result ? "" : result.fault().message});
+        });
+    if (!stream)
+        return done(stream.fault());
+    done(VerbOutcome{.stream = "sftp", .fd = std::move(*stream)});
+}
+
+void stop_sftp(kvms::Uploads& uploads, const Caller& caller, const Verb::Done& done) {
+    uploads.finish(caller.session, [done](const std::vector<std::string>& complaints) {
+        std::string text;
+        for (const std::string& complaint : complaints)
+            text += (text.empty() ? "" : "\n") + complaint;
+        done(VerbOutcome{.message = text});
+    });
+}
+
 } // namespace
 
 Target::Ptr media_target(const TargetContext& context) {
@@ -111,6 +156,15 @@ Target::Ptr media_target(const TargetContext& context) {
     target->shows<std::string>("used", "What the images take.",
                                [&library] { return megabytes(library.images().used()); });
     target->verb(load_image(library));
+    target->verb(sftp_verb(
+        context, "start", "Begins an SFTP session; scp and sftp do.",
+        [&library, audit = context.audit_deed](const Caller& caller, const Verb::Done& done) {
+            start_sftp(library.uploads(), audit, caller, done);
+        }));
+    target->verb(sftp_verb(context, "stop", "Ends it, and says what became of the files.",
+                           [&library](const Caller& caller, const Verb::Done& done) {
+                               stop_sftp(library.uploads(), caller, done);
+                           }));
     target->dynamic_children([&library] {
         std::vector<Target::Ptr> children;
         for (const kvms::LibraryImage& image : library.images().images())

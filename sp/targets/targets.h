@@ -54,6 +54,7 @@ struct TargetContext {
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
+    Tree::Audit audit_deed;         ///< one that is no set and no command
 };
 
 Target::Ptr build_root(const TargetContext& context);
