@@ -205,11 +205,16 @@ void VirtualDrive::ask_guest_to_eject() {
     if (tray_open_ || at_once_ || !traits_.has_tray)
         return take_out();
     asking_ = true;
-    patience_ = loop_.after(guest_patience, [this] {
+    patience_ = loop_.every(guest_patience, [this] {
         locked_ = true;
         handlers_.changed();
+        request_eject(); // it may have unlocked the tray meanwhile, which nobody tells
     });
-    // Opens an unlocked tray, asks the guest to open a locked one.
+    request_eject();
+}
+
+/// Opens an unlocked tray, asks the guest to open a locked one.
+void VirtualDrive::request_eject() {
     qemu_->execute("blockdev-open-tray", on_device(R"(,"force":false)"),
                    [](const Result<QmpFields>&) {});
 }

@@ -63,6 +63,7 @@ class VirtualDrive {
     Steps insertion() const;
     void open_anew();
     void ask_guest_to_eject();
+    void request_eject();
     void stop_asking();
     void take_out();
     void unplug();
