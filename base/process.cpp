@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -43,12 +44,23 @@ void place_fds(const SpawnOptions& options, int report) {
     syscall(SYS_close_range, highest + 1, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
 }
 
+// A user that is not root hands its ambient capabilities on to all that it starts.
+bool drop_capabilities(const std::vector<int>& kept) {
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return false;
+    for (const int capability : kept) // refused where we have it not to hand on
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+    return true;
+}
+
 bool drop_privileges(const SpawnOptions& options) {
     if (options.gid) {
         if (setgroups(options.groups.size(), options.groups.data()) < 0 || setgid(*options.gid) < 0)
             return false;
     }
     if (options.uid && setuid(*options.uid) < 0)
+        return false;
+    if (!drop_capabilities(options.capabilities))
         return false;
     return !options.no_new_privs || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
@@ -101,6 +113,21 @@ std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
 }
 
 } // namespace
+
+bool has_capability(int capability) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
+}
+
+void run_as_nobody(SpawnOptions& options) {
+    constexpr uid_t nobody = 65534;
+    if (!has_capability(CAP_SETUID) || !has_capability(CAP_SETGID))
+        return;
+    options.uid = nobody;
+    options.gid = nobody;
+}
 
 Result<ProcessId> spawn(const SpawnOptions& options) {
     std::vector<char*> argv = pointers_to(options.argv);

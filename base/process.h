@@ -21,6 +21,8 @@ struct SpawnOptions {
     std::optional<uid_t> uid;             ///< with gid: drops to this user, no capabilities
     std::optional<gid_t> gid;
     std::vector<gid_t> groups;
+    /// What of our capabilities a child keeps that is not root: CAP_* of capabilities(7).
+    std::vector<int> capabilities;
     bool new_session = true;              ///< setsid: outlives our terminal
     bool controlling_terminal = false;    ///< with new_session: descriptor 0 becomes its terminal
     std::vector<std::string> environment; ///< NAME=VALUE, all there is; empty: ours
@@ -37,6 +39,11 @@ struct ProcessId {
     pid_t pid = 0;
     std::uint64_t start_time = 0; ///< field 22 of /proc/PID/stat, clock ticks since boot
 };
+
+/// Whether we may do what this CAP_* allows, as root or by the unit's AmbientCapabilities=.
+bool has_capability(int capability);
+/// The child gets the user nobody, if we may give it another user.
+void run_as_nobody(SpawnOptions& options);
 
 /// fork + exec; faults carry the reason exec failed (read back over a close-on-exec pipe).
 Result<ProcessId> spawn(const SpawnOptions& options);

@@ -185,9 +185,8 @@ std::string render_candidates(const Completion& completion, std::size_t width) {
         name_width = std::max(name_width, columns(candidate.text));
     std::string out;
     for (const Candidate& candidate : completion.candidates) {
-        std::string line = padded(candidate.text, name_width) + "  " + candidate.doc;
-        if (width > 4 && columns(line) > width) // one line each; UTF-8 is kept whole by folded()
-            line = folded(line, width - 4).front() + " ...";
+        const std::string line =
+            clipped(padded(candidate.text, name_width) + "  " + candidate.doc, width);
         out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
     return out;

@@ -44,6 +44,12 @@ Input::Input(int fd, RemoteTree& tree, bool signals) : fd_(fd), tree_(tree) {
     install(SIGQUIT, SIG_IGN);
 }
 
+bool rest_for(std::chrono::milliseconds time) {
+    if (!Input::interrupt_pending())
+        (void)poll(nullptr, 0, static_cast<int>(time.count())); // a signal ends it
+    return !Input::take_interrupt();
+}
+
 bool Input::interrupt_pending() { return interrupt_seen != 0; }
 
 bool Input::take_interrupt() {

@@ -3,6 +3,7 @@
 // ended stops at once. One thread.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -11,6 +12,9 @@
 namespace lom::shell {
 
 class RemoteTree;
+
+/// False: Ctrl-C came meanwhile (and is forgotten).
+bool rest_for(std::chrono::milliseconds time);
 
 class Input {
   public:

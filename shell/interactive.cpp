@@ -334,6 +334,8 @@ void InteractiveTerminal::notice(std::string_view line) {
         (void)write_all(terminal_out, (impl_->editing ? "\n" : "") + std::string(line) + "\n");
 }
 
+bool InteractiveTerminal::rest(std::chrono::milliseconds time) { return rest_for(time); }
+
 void InteractiveTerminal::write(std::string_view text) { impl_->write_paused(text); }
 
 std::optional<std::string> InteractiveTerminal::ask(const std::string& question) {
@@ -357,6 +359,8 @@ void InteractiveTerminal::pause_every(std::size_t lines) {
 }
 
 std::size_t InteractiveTerminal::width() const { return window().ws_col; }
+
+std::size_t InteractiveTerminal::height() const { return window().ws_row; }
 
 Result<void> InteractiveTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                               control::RunReply reply) {

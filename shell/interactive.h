@@ -33,7 +33,9 @@ class InteractiveTerminal final : public Terminal {
     std::optional<std::string> ask_secret(const std::string& question) override;
     void allow_pauses(bool allowed) override;
     void pause_every(std::size_t lines) override;
+    bool rest(std::chrono::milliseconds time) override;
     std::size_t width() const override;
+    std::size_t height() const override;
     Result<void> run_console(Tree& tree, const control::RunRequest& request,
                              control::RunReply reply) override;
 

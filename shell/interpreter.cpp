@@ -9,6 +9,8 @@ namespace lom::shell {
 
 namespace {
 
+constexpr std::chrono::seconds most_patience{60};
+
 const control::PropertyDescription*
 find_property(const std::vector<control::PropertyDescription>& properties, std::string_view name) {
     for (const control::PropertyDescription& property : properties)
@@ -348,7 +350,8 @@ int Interpreter::act(const Command& command) {
     if (command.verb == Verb::dump &&
         !add_place(command, "destination", command.options.destination, request))
         return status::refused;
-    auto reply = tree_.run(request);
+    request.may_wait = command.verb == Verb::start;
+    auto reply = run_patiently(request, command);
     if (!reply && reply.fault().kind == FaultKind::busy && command.verb == Verb::start &&
         starts_with_name(reply.fault().message, "Serial console is in use.")) {
         // A line of its own, without the verb: console programs wait for exactly that.
@@ -370,6 +373,25 @@ int Interpreter::act(const Command& command) {
         if (const auto ended = terminal_.run_console(tree_, request, std::move(*reply)); !ended)
             return complain(name, ended.fault());
     return status::done;
+}
+
+/// What cannot be done yet is asked for again, with a word to the person about what it waits for.
+Result<control::RunReply> Interpreter::run_patiently(control::RunRequest& request,
+                                                     const Command& command) {
+    auto reply = tree_.run(request);
+    std::string told;
+    for (std::chrono::seconds waited{0}; reply && !reply->waits_for.empty(); ++waited) {
+        request.may_wait = waited < most_patience;
+        if (!command.options.script && reply->waits_for != told)
+            terminal_.write(printable(reply->waits_for) + "\nWaiting. Ctrl-C stops it.\n");
+        else if (!command.options.script && waited.count() % 5 == 0)
+            terminal_.write("Still waiting, " + std::to_string(waited.count()) + " s.\n");
+        told = reply->waits_for;
+        if (!terminal_.rest(std::chrono::seconds(1)))
+            return Fault{FaultKind::wrong_state, "Stopped waiting; nothing was started."};
+        reply = tree_.run(request);
+    }
+    return reply;
 }
 
 /// A place on another machine, and the password of its account, which is not to stand in the line.

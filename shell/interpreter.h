@@ -64,6 +64,7 @@ class Interpreter {
     bool confirmed(const Command& command, const std::string& question);
     /// Asks twice; nullopt: they differ, or input ended (said to the person).
     std::optional<std::string> new_secret(std::string_view verb, const std::string& property);
+    Result<control::RunReply> run_patiently(control::RunRequest& request, const Command& command);
     bool ask_missing_secrets(const control::VerbDescription& description,
                              std::vector<std::pair<std::string, std::string>>& properties);
 

@@ -22,6 +22,8 @@ std::optional<std::string> PipedTerminal::ask_secret(const std::string& question
     return answer;
 }
 
+bool PipedTerminal::rest(std::chrono::milliseconds time) { return rest_for(time); }
+
 Result<void> PipedTerminal::run_console(Tree& tree, const control::RunRequest& request,
                                         control::RunReply reply) {
     std::string ahead = input_.take_ahead();

@@ -15,6 +15,7 @@ class PipedTerminal final : public Terminal {
     std::optional<std::string> ask(const std::string& question) override;
     std::optional<std::string> ask_secret(const std::string& question) override;
     void allow_pauses(bool) override {}
+    bool rest(std::chrono::milliseconds time) override;
     std::size_t width() const override { return 0; }
     Result<void> run_console(Tree& tree, const control::RunRequest& request,
                              control::RunReply reply) override;

@@ -4,6 +4,7 @@
 
 #include "shell/tree.h"
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -25,8 +26,12 @@ class Terminal {
     virtual void allow_pauses(bool allowed) = 0;
     /// It pauses after so many lines instead of a screenful, 0: never; until the next command.
     virtual void pause_every(std::size_t /*lines*/) {}
+    /// Lets some time pass; false: Ctrl-C came.
+    virtual bool rest(std::chrono::milliseconds time) = 0;
     /// Columns to fold long values at; 0: never fold.
     virtual std::size_t width() const = 0;
+    /// Rows that a person sees at once; 0: nobody looks.
+    virtual std::size_t height() const { return 0; }
     /// Joins the person to a console until they leave it; `request` opened it and can do so again.
     virtual Result<void> run_console(Tree& tree, const control::RunRequest& request,
                                      control::RunReply reply) = 0;

@@ -154,6 +154,12 @@ std::vector<std::string> folded(std::string_view text, std::size_t width) {
     }
 }
 
+std::string clipped(const std::string& line, std::size_t width) {
+    if (width <= 4 || columns(line) <= width)
+        return line;
+    return folded(line, width - 4).front() + " ...";
+}
+
 std::string json_string(std::string_view text) {
     std::string result = "\"";
     for (std::size_t i = 0; i < text.size();) {

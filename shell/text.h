@@ -23,6 +23,9 @@ std::string padded(std::string_view text, std::size_t width);
 /// Lines of at most `width` columns, split at spaces; longer words stay whole. 0: only at newlines.
 std::vector<std::string> folded(std::string_view text, std::size_t width);
 
+/// One line of at most `width` columns, ` ...` where something was left out. 0: all of it.
+std::string clipped(const std::string& line, std::size_t width);
+
 /// `"..."` with JSON's escapes; broken UTF-8 becomes U+FFFD.
 std::string json_string(std::string_view text);
 

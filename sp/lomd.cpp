@@ -34,12 +34,17 @@ struct Flags {
     bool targets_manual = false;
 };
 
+/// Where this program lies; asked before an upgrade may have put another one there.
+std::string own_path() {
+    char path[PATH_MAX] = "";
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    return {path, static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
+}
+
 /// The folder that holds lom, lom-ssh and lom-media: ours in a build folder; installed, lomd stands
 /// in sbin and they in libexec, wherever the whole was moved.
 std::string programs_folder() {
-    char path[PATH_MAX] = "";
-    const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    const std::string self(path, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    const std::string self = own_path();
     const std::string here = self.substr(0, self.rfind('/'));
     const bool built = access((here + "/lom-ssh").c_str(), F_OK) == 0;
     return built ? here : here + "/" LOM_LIBEXEC_FROM_SBIN;
@@ -62,8 +67,10 @@ void allow_many_descriptors() {
 }
 
 /// A fresh daemon in this process's place, with the same arguments: `reset /SP`. All descriptors
-/// close on exec; hosts, images and logins are adopted again.
-[[noreturn]] void start_again(char** argv) {
+/// close on exec; hosts, images and logins are adopted again. What was installed meanwhile starts,
+/// the same program once more where that is gone.
+[[noreturn]] void start_again(const std::string& program, char** argv) {
+    execv(program.c_str(), argv);
     execv("/proc/self/exe", argv);
     std::perror("lomd: cannot start again");
     std::_Exit(4);
@@ -128,6 +135,7 @@ std::string doors_of(const Flags& flags, const lom::ServiceProcessor& service) {
 }
 
 int run(const Flags& flags, char** argv) {
+    const std::string program = own_path();
     lom::Loop loop;
     bool again = false;
     const auto end = [&](int) { loop.stop(); };
@@ -158,7 +166,7 @@ int run(const Flags& flags, char** argv) {
         lom::service_manager::stopping();
     service->reset();
     if (again)
-        start_again(argv);
+        start_again(program, argv);
     return 0;
 }
 

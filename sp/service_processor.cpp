@@ -1,6 +1,7 @@
 #include "sp/service_processor.h"
 
 #include "base/files.h"
+#include "base/process.h"
 #include "sp/control/events.h"
 #include "sp/control/server.h"
 #include "sp/service/ssh_door.h"
@@ -13,6 +14,7 @@
 #include "sp/targets/targets.h"
 #include "vmm/kvm_probe.h"
 
+#include <linux/capability.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -141,6 +143,7 @@ struct ServiceProcessor::Impl {
         sessions.emplace(loop, *database, resume_grace);
         settings.emplace(*database);
         doors.emplace(*database);
+        image_policy.emplace(*database);
         return {};
     }
 
@@ -187,12 +190,16 @@ struct ServiceProcessor::Impl {
             return opened;
         versions = vmm::read_versions(loop, environment.qemu);
         auto opened = ManagedHost::open(loop, options.paths, *database, *events, *images,
-                                        environment, definition);
+                                        *image_policy, environment, definition);
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
-        sessions->on_end(
-            [this](std::int64_t id) { host->screen().drop_session(std::to_string(id)); });
+        sessions->on_end([this](std::int64_t id) { host->end_session(std::to_string(id)); });
+        accounts->on_roles([this](const std::string& name, Roles roles) {
+            for (const Session& session : sessions->list())
+                if (session.account == name)
+                    host->follow_roles(std::to_string(session.id), roles);
+        });
         return {};
     }
 
@@ -212,14 +219,16 @@ struct ServiceProcessor::Impl {
     }
 
     std::optional<uid_t> qemu_uid() {
-        if (geteuid() != 0)
-            return std::nullopt;
+        for (const int needed : {CAP_SETUID, CAP_SETGID, CAP_CHOWN})
+            if (!has_capability(needed))
+                return std::nullopt;
         for (const std::string& path : {options.paths.state_dir, options.paths.run_dir})
             if (!others_can_enter(path)) {
-                events->append("System", "Log", "minor",
-                               "QEMU runs as root, because other users cannot pass through the "
-                               "folders above " +
-                                   path + "; put it where they can (mode 711).");
+                events->append(
+                    "System", "Log", "minor",
+                    "QEMU runs under lomd's user, because other users cannot pass through the "
+                    "folders above " +
+                        path + "; put it where they can (mode 711).");
                 return std::nullopt;
             }
         return first_qemu_uid;
@@ -229,14 +238,15 @@ struct ServiceProcessor::Impl {
         ssh.emplace(loop, options.paths, [this] { (void)write_ports(); });
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
-        transfers.emplace(loop, options.paths);
+        transfers.emplace(loop, options.paths, *image_policy);
         library.emplace(loop, options.paths, *images, *transfers, *database, *events,
                         [this] { changes.target_changed("/SP/media"); });
-        tree.emplace(build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events,
-                                 *audit, *host, *library, versions, *web, *webhooks, *transfers,
-                                 acceleration_reason, options.listen, options.restart,
-                                 [this](const AuditRecord& record) { write_audit(record); }}),
-                     [this](const AuditRecord& record) { write_audit(record); });
+        tree.emplace(
+            build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
+                        *library, versions, *web, *webhooks, *transfers, *image_policy,
+                        acceleration_reason, options.listen, options.restart,
+                        [this](const AuditRecord& record) { write_audit(record); }}),
+            [this](const AuditRecord& record) { write_audit(record); });
         sessions->on_end([this](std::int64_t id) { library->uploads().drop(std::to_string(id)); });
         follow_changes();
         server.emplace(control::Server::Context{
@@ -352,6 +362,7 @@ struct ServiceProcessor::Impl {
     std::optional<Sessions> sessions;
     std::optional<SpSettings> settings;
     std::optional<DoorSettings> doors;
+    std::optional<ImagePolicySettings> image_policy;
     std::string acceleration_reason;
     std::optional<kvms::Library> images;
     std::unique_ptr<ManagedHost> host;

@@ -10,6 +10,7 @@
 #include "vmm/runtime_record.h"
 #include "vmm/virtual_drive.h"
 
+#include <linux/capability.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -289,7 +290,9 @@ struct Host::Impl {
                       .stderr_path = files.qemu_log(),
                       .uid = owner,
                       .gid = owner,
-                      .groups = qemu_groups()});
+                      .groups = qemu_groups(),
+                      // Without an account of its own: for /dev/kvm that is closed to others.
+                      .capabilities = owner ? std::vector<int>() : std::vector{CAP_DAC_OVERRIDE}});
     }
 
     /// QEMU's own account, unless /dev/kvm is root's alone.
@@ -299,8 +302,9 @@ struct Host::Impl {
                                stat("/dev/kvm", &kvm) == 0 && (kvm.st_mode & 0066) == 0;
         if (!environment.qemu_uid || !root_only)
             return environment.qemu_uid;
-        event(Severity::minor, "QEMU runs as root, because only root may use /dev/kvm; give it to "
-                               "a group (chgrp kvm /dev/kvm; chmod 660 /dev/kvm).");
+        event(Severity::minor,
+              "QEMU runs under lomd's user, because only root may use /dev/kvm; give it to "
+              "a group (chgrp kvm /dev/kvm; chmod 660 /dev/kvm).");
         return std::nullopt;
     }
 

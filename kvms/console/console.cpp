@@ -212,7 +212,7 @@ void Console::Impl::add(const AttachRequest& request, bool write, UniqueFd socke
                 tell_changed();
             }};
     clients.emplace_back(
-        ConsoleClient{id, request.who, false},
+        ConsoleClient{id, request.who, false, request.session},
         std::make_shared<Reader>(loop, log, std::move(socket), offset, std::move(handlers)));
     if (write)
         writer_id = id;
@@ -345,6 +345,25 @@ void Console::detach_all(const std::string& reason) {
         client.reader->stop(reason);
     impl_->clients.clear();
     impl_->unfollow_log();
+    impl_->tell_changed();
+}
+
+void Console::detach_session(const std::string& session, const std::string& reason) {
+    for (const ConsoleClient& client : clients())
+        if (client.session == session)
+            detach(client.id, reason);
+}
+
+void Console::give_seat(const std::string& session) {
+    auto& clients = impl_->clients;
+    const auto latest = std::find_if(clients.rbegin(), clients.rend(), [&](const auto& client) {
+        return client.about.session == session;
+    });
+    if (latest == clients.rend())
+        return;
+    impl_->writer_id = latest->about.id;
+    impl_->announce_seat();
+    impl_->apply_back_pressure();
     impl_->tell_changed();
 }
 

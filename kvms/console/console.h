@@ -39,6 +39,7 @@ namespace lom::kvms {
 /// may attach again there.
 struct AttachRequest {
     std::string who;                     ///< account and source for presence: "root (127.0.0.1)"
+    std::string session;                 ///< in /SP/sessions; may end with it
     bool write = true;                   ///< wants the write seat if it is free
     bool force = false;                  ///< takes the seat from its holder, who becomes a reader
     std::optional<std::uint64_t> offset; ///< absent: from the current end
@@ -48,6 +49,7 @@ struct ConsoleClient {
     std::uint64_t id = 0;
     std::string who;
     bool writer = false;
+    std::string session;
 };
 
 class Console {
@@ -84,6 +86,9 @@ class Console {
     Result<UniqueFd> attach(const AttachRequest& request, bool read_only_ok, std::uint64_t& id);
     void detach(std::uint64_t id, const std::string& reason);
     void detach_all(const std::string& reason);
+    void detach_session(const std::string& session, const std::string& reason);
+    /// The seat goes to that session's latest client, if it has one.
+    void give_seat(const std::string& session);
     std::vector<ConsoleClient> clients() const;
 
     /// Retained bytes [offset, offset+limit) of the history; begins at start() if offset is older.

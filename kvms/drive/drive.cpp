@@ -4,6 +4,7 @@
 #include "base/json_fields.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,9 +42,11 @@ Drive::Drive(Loop& loop, DrivePaths paths, std::function<void()> changed)
 
 Drive::~Drive() = default;
 
-void Drive::open(const std::string& uri, const ImageCredentials& credentials) {
+void Drive::open(const std::string& uri, const ImageCredentials& credentials,
+                 const DriveSettings& settings) {
     uri_ = uri;
     credentials_ = credentials;
+    settings_ = settings;
     if (process_)
         end(*process_);
     else if (!ending_)
@@ -85,9 +88,11 @@ Result<void> Drive::forget_host_key(std::string host, std::uint16_t port) {
 
 /// Tells two sets of credentials apart without writing them down.
 std::string Drive::fingerprint() const {
-    return std::to_string(std::hash<std::string>{}(uri_ + '\n' + credentials_.username + '\n' +
-                                                   credentials_.password + '\n' +
-                                                   credentials_.ssh_key));
+    std::string all = uri_ + '\n' + credentials_.username + '\n' + credentials_.password + '\n' +
+                      credentials_.ssh_key + '\n' + settings_.tls_ca + '\n' + settings_.tls_pin;
+    for (const std::string& option : settings_.options)
+        all += '\n' + option;
+    return std::to_string(std::hash<std::string>{}(all));
 }
 
 Drive::Record Drive::load_record() const {
@@ -175,19 +180,15 @@ void Drive::start() {
         return set_status("failed", "The credentials are too long.");
     credentials_write.reset();
     SpawnOptions options;
-    options.argv = {paths_.program,
-                    uri_,
-                    image_file_,
-                    "--credentials-fd",
-                    "3",
-                    "--known-hosts",
-                    paths_.known_hosts,
-                    "--control",
-                    paths_.folder + "/control.sock",
-                    "--hold",
-                    paths_.folder + "/hold"};
+    const auto written = settings_.tls_ca.empty()
+                             ? Result<void>()
+                             : replace_file(authorities_file(), settings_.tls_ca, 0600);
+    if (!written)
+        return set_status("failed", written.fault().message);
+    options.argv = arguments();
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
+    options.capabilities = {CAP_SYS_ADMIN}; // to mount
     save_record({}); // before: so that our successor looks for it in any case
     const auto process = spawn(options);
     if (!process)
@@ -196,6 +197,33 @@ void Drive::start() {
     save_record(*process);
     watch_process();
     connect_control();
+}
+
+std::string Drive::authorities_file() const { return paths_.folder + "/tls_ca.pem"; }
+
+std::vector<std::string> Drive::arguments() const {
+    std::vector<std::string> argv{paths_.program,
+                                  uri_,
+                                  image_file_,
+                                  "--credentials-fd",
+                                  "3",
+                                  "--known-hosts",
+                                  paths_.known_hosts,
+                                  "--control",
+                                  paths_.folder + "/control.sock",
+                                  "--hold",
+                                  paths_.folder + "/hold",
+                                  "--cache-size",
+                                  std::to_string(settings_.cache_bytes)};
+    if (settings_.disk_cache_bytes > 0 && make_directories(paths_.disk_cache, 0700))
+        argv.insert(argv.end(), {"--cache-dir", paths_.disk_cache, "--cache-dir-size",
+                                 std::to_string(settings_.disk_cache_bytes)});
+    if (!settings_.tls_ca.empty())
+        argv.insert(argv.end(), {"--tls-ca", authorities_file()});
+    if (!settings_.tls_pin.empty())
+        argv.insert(argv.end(), {"--tls-pin", settings_.tls_pin});
+    argv.insert(argv.end(), settings_.options.begin(), settings_.options.end());
+    return argv;
 }
 
 void Drive::watch_process() {
@@ -256,6 +284,10 @@ void Drive::on_line(const std::string& line) {
     status_.detail = text(*object, "detail");
     status_.size = number<std::uint64_t>(*object, "size");
     status_.bytes_read = number<std::uint64_t>(*object, "bytes_read");
+    status_.rate = number<std::uint64_t>(*object, "rate");
+    status_.latency = number<std::uint64_t>(*object, "latency");
+    status_.cache_hits = number<std::uint64_t>(*object, "cache_hits");
+    status_.fill = number<std::uint64_t>(*object, "fill");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     status_.identity = text(*object, "identity");

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lom::kvms {
 
@@ -21,6 +22,10 @@ struct DriveStatus {
     std::string detail;              ///< a sentence
     std::uint64_t size = 0;          ///< bytes
     std::uint64_t bytes_read = 0;    ///< from the server
+    std::uint64_t rate = 0;          ///< bytes a second from there, lately
+    std::uint64_t latency = 0;       ///< microseconds of its fastest replies lately; 0: unknown
+    std::uint64_t cache_hits = 0;    ///< percent of the bytes that the guest read
+    std::uint64_t fill = 0;          ///< percent of the image that is here
     std::string volume_id;
     std::string host_key_fingerprint;
     std::string identity;    ///< of the image: another image has another one
@@ -39,6 +44,15 @@ struct ImageCredentials {
     std::string ssh_key; ///< private key text
 };
 
+/// What lom-media is told besides.
+struct DriveSettings {
+    std::string tls_ca;               ///< PEM text; empty: the machine's authorities
+    std::string tls_pin;              ///< "sha256//BASE64"; empty: none
+    std::vector<std::string> options; ///< of lom-media: the policy
+    std::uint64_t cache_bytes = std::uint64_t{256} << 20U;
+    std::uint64_t disk_cache_bytes = 0; ///< of all images together; 0: none
+};
+
 /// What becomes of a guest that reads while the source is away.
 struct OutagePolicy {
     bool wait = true;              ///< it is held; else it gets an I/O error
@@ -51,6 +65,7 @@ struct DrivePaths {
     std::string record;      ///< D/hosts/<name>/media0.json: what runs, for adoption
     std::string log;         ///< its standard error
     std::string known_hosts; ///< D/known_hosts
+    std::string disk_cache;  ///< D/media-cache
 };
 
 class Drive {
@@ -58,9 +73,10 @@ class Drive {
     Drive(Loop& loop, DrivePaths paths, std::function<void()> changed);
     ~Drive(); ///< leaves lom-media running
 
-    /// Serves `uri` from now on. A lom-media that already serves it (same credentials, started by
+    /// Serves `uri` from now on. A lom-media that already serves it (all the same, started by
     /// an earlier lomd) is adopted, any other one is ended first.
-    void open(const std::string& uri, const ImageCredentials& credentials);
+    void open(const std::string& uri, const ImageCredentials& credentials,
+              const DriveSettings& settings);
     /// Ends lom-media; reads still waiting fail at once.
     void close();
     /// From now on. status().holding follows.
@@ -86,6 +102,8 @@ class Drive {
     void take_over(const ProcessId& running, const std::string& serves);
     void end(const ProcessId& process);
     void watch_process();
+    std::string authorities_file() const;
+    std::vector<std::string> arguments() const;
     void connect_control();
     void on_line(const std::string& line);
     void set_status(const std::string& status, const std::string& detail);
@@ -101,6 +119,7 @@ class Drive {
     std::string uri_;
     ImageCredentials credentials_;
     DriveStatus status_;
+    DriveSettings settings_;
     OutagePolicy policy_;
     std::int64_t away_since_ = 0; ///< as status_.since, over the life of several lom-media
     std::optional<bool> told_;    ///< lom-media: to hold readers

@@ -57,7 +57,7 @@ Result<void> Library::open() {
     for (const std::string& folder : {place_.folder, place_.folder + staging_folder}) {
         if (const auto made = make_directories(folder, 0711); !made)
             return made;
-        if (place_.account && chown(folder.c_str(), 0, *place_.account) < 0)
+        if (place_.account && chown(folder.c_str(), geteuid(), *place_.account) < 0)
             return system_fault("Cannot give " + folder + " to its group");
         chmod(folder.c_str(), place_.account ? 0710 : 0700);
     }
@@ -179,7 +179,7 @@ std::uint64_t Library::room() {
 /// Whoever put it there has no hand on it any more.
 void Library::seal(const std::string& path) const {
     if (place_.account)
-        (void)!chown(path.c_str(), 0, *place_.account);
+        (void)!chown(path.c_str(), geteuid(), *place_.account);
     chmod(path.c_str(), sealed);
 }
 

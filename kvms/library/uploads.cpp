@@ -44,8 +44,11 @@ bool is_being_written(const std::string& path) {
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd)
         return false;
-    if (fcntl(fd.get(), F_SETLEASE, F_RDLCK) < 0)
-        return errno == EAGAIN;
+    int leased = fcntl(fd.get(), F_SETLEASE, F_RDLCK);
+    if (leased < 0 && errno == EACCES && fchown(fd.get(), geteuid(), getegid()) == 0)
+        leased = fcntl(fd.get(), F_SETLEASE, F_RDLCK); // a file of our own
+    if (leased < 0)
+        return errno == EAGAIN || errno == EACCES;
     fcntl(fd.get(), F_SETLEASE, F_UNLCK);
     return false;
 }

@@ -11,29 +11,22 @@ namespace lom::media {
 
 namespace {
 constexpr std::size_t min_blocks = 16;
-constexpr std::size_t huge_page = 2U << 20U;
 } // namespace
 
 /// Slots for blocks. What does not fit (blocks held beyond their stay) comes from the heap.
 class BlockMemory {
   public:
     explicit BlockMemory(std::size_t slots)
-        : slots_(slots), size_(slots * block_size + huge_page),
-          region_(mmap(nullptr, size_, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
-        if (region_ == MAP_FAILED) {
+        : slots_(slots), region_(mmap(nullptr, slots * block_size, PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+        if (region_ == MAP_FAILED)
             slots_ = 0;
-            return;
-        }
-        void* start = region_;
-        std::size_t space = size_;
-        first_ = static_cast<char*>(std::align(huge_page, slots * block_size, start, space));
-        // Fewer page faults while it fills, and cheaper copies to the kernel.
-        madvise(region_, size_, MADV_HUGEPAGE);
+        else
+            first_ = static_cast<char*>(region_);
     }
     ~BlockMemory() {
         if (region_ != MAP_FAILED)
-            munmap(region_, size_);
+            munmap(region_, slots_ * block_size);
     }
     BlockMemory(const BlockMemory&) = delete;
     BlockMemory& operator=(const BlockMemory&) = delete;
@@ -57,7 +50,6 @@ class BlockMemory {
 
   private:
     std::size_t slots_;
-    std::size_t size_;
     void* region_;
     char* first_ = nullptr;
     std::size_t taken_ = 0; ///< of the slots, at least once

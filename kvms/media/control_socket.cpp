@@ -28,6 +28,10 @@ std::string to_json(const Report& report) {
     object["host_key_type"] = report.host_key_type;
     object["host_key_fingerprint"] = report.host_key_fingerprint;
     object["bytes_read"] = report.bytes_read;
+    object["rate"] = report.rate;
+    object["latency"] = report.latency;
+    object["cache_hits"] = report.cache_hits;
+    object["fill"] = report.fill;
     object["ejected"] = report.ejected;
     object["holding"] = report.holding;
     object["identity"] = report.identity;

@@ -28,6 +28,10 @@ struct Report {
     std::string host_key_type;
     std::string host_key_fingerprint;
     std::uint64_t bytes_read = 0;
+    std::uint64_t rate = 0;       ///< bytes a second from the source, lately
+    std::uint64_t latency = 0;    ///< microseconds of the fastest replies lately; 0: unknown
+    std::uint64_t cache_hits = 0; ///< percent of the bytes asked of us that were here already
+    std::uint64_t fill = 0;       ///< percent of the image that needs no source any more
     bool ejected = false;
     bool holding = false;    ///< a read that cannot be served holds the guest
     std::string identity;    ///< of the image: another image has another one

@@ -35,15 +35,24 @@ void FlightWindow::received(const Mark& mark, std::size_t bytes, bool busy, Time
     delivered_ += bytes;
     delivered_at_ = now;
     note_rate(mark, now);
-    if (latency <= tolerated(best_latency())) {
-        if (busy)
-            limit_ += (starting_ ? 1 : grow_per_round_trip / limit_) * blocks;
-    } else if (now - shrunk_at_ > latency) { // once per round trip: the rest tells the same story
+    if (latency <= tolerated(best_latency()) && busy)
+        limit_ += (starting_ ? 1 : grow_per_round_trip / limit_) * blocks;
+    note_queue(latency, now);
+    limit_ = std::clamp(limit_, double{min_limit}, double{max_limit});
+}
+
+/// Where replies queue, all of them are late; where only we or the server were kept from work for a
+/// moment, some are not. So the fastest one of each round trip tells.
+void FlightWindow::note_queue(Clock::duration latency, TimePoint now) {
+    round_best_ = std::min(round_best_, latency);
+    if (now - round_started_ < round_best_)
+        return;
+    if (round_best_ > tolerated(best_latency())) {
         starting_ = false;
         limit_ *= shrink;
-        shrunk_at_ = now;
     }
-    limit_ = std::clamp(limit_, double{min_limit}, double{max_limit});
+    round_started_ = now;
+    round_best_ = Clock::duration::max();
 }
 
 void FlightWindow::note_latency(Clock::duration latency, TimePoint now) {

@@ -37,6 +37,7 @@ class FlightWindow {
     Clock::duration best_latency() const;
 
   private:
+    void note_queue(Clock::duration latency, TimePoint now);
     void note_latency(Clock::duration latency, TimePoint now);
     void note_rate(const Mark& mark, TimePoint now);
 
@@ -50,7 +51,8 @@ class FlightWindow {
     TimePoint span_started_{};
     Clock::duration span_best_ = Clock::duration::max();
     Clock::duration former_best_ = Clock::duration::max();
-    TimePoint shrunk_at_{};
+    TimePoint round_started_{};
+    Clock::duration round_best_ = Clock::duration::max();
     double rate_ = 0; ///< bytes per second, a decaying maximum
 };
 

@@ -1,12 +1,11 @@
 #include "kvms/media/http_source.h"
 
-#include "kvms/media/address_policy.h"
-
 #include <curl/curl.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -20,8 +19,10 @@ namespace {
 
 constexpr long connections = 16;
 constexpr long most_redirects = 5;
-constexpr long login_limit = 15;  // seconds, to a connection
-constexpr long silence_limit = 9; // seconds, as with SFTP
+constexpr long login_limit = 15;          // seconds, to a connection
+constexpr long silence_limit = 9;         // seconds, as with SFTP
+constexpr std::uint32_t look_request = 0; // the engine's ids start at 16
+constexpr std::size_t longest_tag = 256;
 constexpr std::uint32_t longest_error = 64U << 10U;
 constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
 
@@ -90,6 +91,7 @@ class HttpSource final : public Source {
         std::uint32_t filled = 0;
         std::span<char> room;
         std::optional<ContentRange> range;
+        std::string tag;
         bool under_way = false;
     };
     struct Watch {
@@ -101,6 +103,8 @@ class HttpSource final : public Source {
     void act(curl_socket_t socket, int events);
     void collect();
     void done(Exchange& exchange, CURLcode result);
+    void look();
+    void looked();
     void probed(const Exchange& exchange, long http_status);
     void refused(long http_status);
     void transport_failed(CURLcode result);
@@ -120,9 +124,16 @@ class HttpSource final : public Source {
     std::vector<std::unique_ptr<Exchange>> exchanges_; ///< used again and again
     std::map<curl_socket_t, Watch> watches_;
     ImageFacts facts_;
+    /// A read whose reply has come.
+    struct Unseen {
+        std::uint32_t request;
+        std::uint32_t length;
+    };
+    std::deque<Unseen> unseen_;
+    std::size_t vouching_ = 0; ///< for so many of them, when the look under way is answered
     bool opened_ = false;
     bool failed_ = false;
-    bool forbidden_ = false;
+    std::string refusal_; ///< of the policy, for an address
     Loop::Handle timer_;
     Loop::Handle lost_;
 };
@@ -135,7 +146,7 @@ HttpSource::HttpSource(Loop& loop, const HttpSettings& settings, SourceListener&
     curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
     curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, connections);
-    send(0, 0, 1); // one byte tells the size and whether ranges are served
+    send(look_request, 0, 1); // one byte tells the size and whether ranges are served
 }
 
 HttpSource::~HttpSource() {
@@ -179,8 +190,11 @@ void HttpSource::configure(CURL* easy, Exchange& exchange) {
             easy, CURLOPT_HTTPAUTH,
             static_cast<long>(secure ? CURLAUTH_BASIC | CURLAUTH_DIGEST : CURLAUTH_DIGEST));
     }
-    if (!settings_.ca_file.empty())
-        curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.ca_file.c_str());
+    if (!settings_.authorities.empty()) {
+        curl_blob pem{const_cast<char*>(settings_.authorities.data()), settings_.authorities.size(),
+                      CURL_BLOB_NOCOPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem);
+    }
     if (!settings_.pinned_key.empty()) {
         curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, settings_.pinned_key.c_str());
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -209,6 +223,7 @@ void HttpSource::send(std::uint32_t request, std::uint64_t offset, std::uint32_t
     exchange->filled = 0;
     exchange->room = {};
     exchange->range.reset();
+    exchange->tag.clear();
     exchange->under_way = true;
     const std::string range = std::to_string(offset) + "-" + std::to_string(offset + length - 1);
     curl_easy_setopt(exchange->easy, CURLOPT_RANGE, range.c_str());
@@ -220,11 +235,16 @@ void HttpSource::send(std::uint32_t request, std::uint64_t offset, std::uint32_t
 std::size_t HttpSource::on_header(char* bytes, std::size_t, std::size_t count, void* data) {
     auto& exchange = *static_cast<Exchange*>(data);
     static constexpr std::string_view name = "content-range: ";
+    static constexpr std::string_view tag = "etag: ";
     const std::string_view line(bytes, count);
     if (line.starts_with("HTTP/"))
-        exchange.range.reset(), exchange.filled = 0; // another reply: redirected, or logged in
+        exchange.range.reset(), exchange.tag.clear(),
+            exchange.filled = 0; // another reply: redirected, or logged in
     else if (line.size() > name.size() && strncasecmp(bytes, name.data(), name.size()) == 0)
         exchange.range = parse_content_range(line.substr(name.size()));
+    else if (line.size() < longest_tag && line.size() > tag.size() &&
+             strncasecmp(bytes, tag.data(), tag.size()) == 0)
+        exchange.tag = line.substr(tag.size());
     return count;
 }
 
@@ -242,7 +262,7 @@ std::size_t HttpSource::on_body(char* bytes, std::size_t, std::size_t count, voi
     if (source.failed_ || !exchange.range || exchange.range->first != exchange.offset ||
         count > exchange.length - exchange.filled)
         return 0;
-    if (source.opened_) {
+    if (source.opened_ && exchange.request != look_request) {
         if (exchange.room.empty())
             exchange.room = source.listener_.source_room(exchange.request, exchange.length);
         if (exchange.room.size() < exchange.length)
@@ -283,8 +303,9 @@ int HttpSource::on_timer(CURLM*, long milliseconds, void* self) {
 }
 
 curl_socket_t HttpSource::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
-    if (is_forbidden(address->addr)) {
-        static_cast<HttpSource*>(self)->forbidden_ = true;
+    auto& source = *static_cast<HttpSource*>(self);
+    if (const auto fine = source.settings_.policy.check(address->addr); !fine) {
+        source.refusal_ = fine.fault().message;
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -313,8 +334,10 @@ void HttpSource::collect() {
         if (!failed_)
             done(*exchange, result);
     }
-    if (any && opened_ && !failed_)
-        listener_.source_ready();
+    if (!any || !opened_ || failed_)
+        return;
+    look();
+    listener_.source_ready();
 }
 
 void HttpSource::done(Exchange& exchange, CURLcode result) {
@@ -331,7 +354,8 @@ void HttpSource::done(Exchange& exchange, CURLcode result) {
     curl_off_t modified = -1;
     curl_easy_getinfo(exchange.easy, CURLINFO_FILETIME_T, &modified);
     const bool same = exchange.range && exchange.range->total == facts_.size &&
-                      std::max<curl_off_t>(modified, 0) == facts_.modified;
+                      std::max<curl_off_t>(modified, 0) == facts_.modified &&
+                      exchange.tag == facts_.tag;
     if (result != CURLE_OK || status != 206 || !same || exchange.filled == 0) {
         // Whether it is another image now, the next attempt finds out.
         fail(Status::reconnecting,
@@ -340,7 +364,27 @@ void HttpSource::done(Exchange& exchange, CURLcode result) {
              true);
         return;
     }
-    listener_.source_received(exchange.request, exchange.filled);
+    if (exchange.request == look_request)
+        looked();
+    else
+        unseen_.push_back({exchange.request, exchange.filled});
+}
+
+/// The file may be written to while it is sent to us: its size, time and tag, asked for after a
+/// read, vouch for what was read; only then is it given away.
+void HttpSource::look() {
+    if (failed_ || vouching_ != 0 || unseen_.empty())
+        return;
+    vouching_ = unseen_.size();
+    send(look_request, 0, 1);
+}
+
+void HttpSource::looked() {
+    for (; vouching_ > 0 && !failed_; --vouching_) {
+        const Unseen seen = unseen_.front();
+        unseen_.pop_front();
+        listener_.source_received(seen.request, seen.length);
+    }
 }
 
 void HttpSource::probed(const Exchange& exchange, long status) {
@@ -359,7 +403,7 @@ void HttpSource::probed(const Exchange& exchange, long status) {
     }
     curl_off_t modified = -1;
     curl_easy_getinfo(exchange.easy, CURLINFO_FILETIME_T, &modified);
-    facts_ = {size, std::max<curl_off_t>(modified, 0)};
+    facts_ = {size, std::max<curl_off_t>(modified, 0), exchange.tag};
     if (facts_.size < settings_.least_size) {
         fail(Status::too_short,
              "The file has only " + std::to_string(facts_.size) +
@@ -389,14 +433,16 @@ void HttpSource::refused(long status) {
 
 void HttpSource::transport_failed(CURLcode result) {
     const std::string said = std::string(": ") + curl_easy_strerror(result) + ".";
-    if (forbidden_)
-        fail(Status::failed, forbidden_words, false);
+    if (!refusal_.empty())
+        fail(Status::not_allowed, refusal_, false);
     else if (opened_)
         fail(Status::reconnecting, "The connection to the server was lost" + said, true);
     else if (result == CURLE_COULDNT_RESOLVE_HOST)
         fail(Status::unknown_host, "The server's name is not known" + said, true);
     else if (result == CURLE_COULDNT_CONNECT)
         fail(Status::connection_refused, "Nobody answers at the server's port" + said, true);
+    else if (result == CURLE_SSL_CACERT_BADFILE)
+        fail(Status::failed, "tls_ca holds no usable certificate" + said, false);
     else if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
         fail(Status::failed, "The server's certificate is not trusted" + said, false);
     else if (result == CURLE_TOO_MANY_REDIRECTS || result == CURLE_UNSUPPORTED_PROTOCOL)

@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/image_policy.h"
 #include "kvms/media/source.h"
 #include "kvms/media/uri.h"
 
@@ -16,8 +17,9 @@ namespace lom::media {
 struct HttpSettings {
     const ImageUri& uri;
     const Credentials& credentials;
-    std::string ca_file;    ///< PEM; empty: the machine's authorities
-    std::string pinned_key; ///< "sha256//BASE64": the server's key must be this; then no authority
+    const ImagePolicy& policy;
+    std::string authorities; ///< PEM text; empty: those of the machine
+    std::string pinned_key;  ///< "sha256//BASE64": the server's key must be this; then no authority
     std::uint64_t least_size = 2048;
 };
 

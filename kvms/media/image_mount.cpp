@@ -2,6 +2,7 @@
 #include "kvms/media/image_mount.h"
 
 #include "base/files.h"
+#include "base/process.h"
 
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
@@ -14,6 +15,7 @@
 #include <sstream>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -189,9 +191,11 @@ Result<void> ImageMount::mount(const ImageFacts& facts) {
     operations.getattr = Impl::on_getattr;
     operations.open = Impl::on_open;
     operations.read = Impl::on_read;
-    // allow_other: QEMU runs under an account of its own. Only root may grant that by default.
+    // allow_other: QEMU runs under an account of its own. Only root and its like may grant that by
+    // default.
     std::string options = "ro,default_permissions,fsname=lom-media,subtype=lom-media,max_read=" +
-                          std::to_string(max_read) + (geteuid() == 0 ? ",allow_other" : "");
+                          std::to_string(max_read) +
+                          (has_capability(CAP_SYS_ADMIN) ? ",allow_other" : "");
     std::string program = "lom-media";
     std::string flag = "-o";
     std::array<char*, 3> words{program.data(), flag.data(), options.data()};

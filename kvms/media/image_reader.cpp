@@ -9,8 +9,7 @@ namespace lom::media {
 
 namespace {
 
-constexpr std::size_t unknown_line_touch = 512U << 10U;
-constexpr std::size_t largest_touch = 8U << 20U;
+constexpr std::size_t touch_share = 4;
 /// Below this a read of its own costs no more than to have guessed it.
 constexpr auto short_line = std::chrono::milliseconds(2);
 constexpr std::size_t blocks_to_compare = 4;
@@ -69,6 +68,8 @@ void ImageReader::read(Token token, std::uint64_t offset, std::size_t size, Time
     bool at_once = true;
     for (std::uint64_t index = first; index <= last; ++index) {
         const std::uint64_t start = index * block_size;
+        take_from_store(index, granules_of(std::max(offset, start) - start,
+                                           std::min<std::uint64_t>(end - start, block_size)));
         const BlockRef block = cache_.find(index);
         at_once = at_once && block &&
                   block->holds(granules_of(std::max(offset, start) - start,
@@ -116,6 +117,8 @@ void ImageReader::wait_for(Read read, TimePoint now) {
 Granules ImageReader::whole(std::uint64_t index) const { return granules_of(0, length_of(index)); }
 
 Granules ImageReader::unasked(std::uint64_t index) const {
+    if (stored(index))
+        return 0;
     const Block* block = cache_.peek(index);
     return whole(index) & ~(block == nullptr ? 0 : block->valid | block->coming);
 }
@@ -129,19 +132,21 @@ BlockRef ImageReader::block_at(std::uint64_t index) {
     return block;
 }
 
-/// Bytes worth fetching at a place where nobody has read before, if they were sure to be read: what
-/// the line carries while one read waits for it, half of that so as not to delay the next one.
+/// Blocks worth fetching at a place where nobody has read before, if they were sure to be read: a
+/// part of what the line carries while one read waits for it, lest the next read wait for them.
 std::size_t ImageReader::first_touch() const {
-    const Clock::duration latency = window_.best_latency();
-    const bool far = latency > short_line;
-    const std::size_t touch = std::min(window_.path_bytes() / 2, largest_touch);
-    return far && window_.starting() ? std::max(touch, unknown_line_touch) : touch;
+    if (window_.best_latency() <= short_line)
+        return window_.path_bytes() / 2 / block_size;
+    return window_.limit() / (window_.starting() ? touch_share / 2 : touch_share);
 }
 
 void ImageReader::read_ahead(std::uint64_t first, std::uint64_t last) {
-    const std::size_t cap = std::min(2 * window_.limit(), cache_.capacity() / 4);
-    const auto guess = readahead_.on_read({first, last + 1},
-                                          {first_touch() / block_size, cap, window_.starting()});
+    const std::size_t line = window_.limit();
+    const std::size_t cap = std::min(line + line / 2, cache_.capacity() / 4);
+    const auto guess =
+        readahead_.on_read({first, last + 1}, {first_touch(), line / 2, cap, window_.starting()});
+    if (guess.rest)
+        fetch_ahead({first, last + 1});
     fetch_ahead(guess.ahead);
     fetch_ahead(guess.before);
 }
@@ -194,7 +199,10 @@ std::optional<TimePoint> ImageReader::next_deadline() const {
 void ImageReader::expire(TimePoint now) {
     if (reads_.empty() || reads_.begin()->second.deadline > now)
         return;
-    // One read waited in vain; the younger ones wait for the same source.
+    stall(); // one read waited in vain; the younger ones wait for the same source
+}
+
+void ImageReader::stall() {
     stalled_ = true;
     refuse_pending();
 }
@@ -225,22 +233,75 @@ void ImageReader::open(const ImageFacts& facts) {
     if (state_ == State::changed)
         return;
     stalled_ = false;
-    if (!known_) {
-        facts_ = facts;
-        known_ = true;
-        state_ = State::open;
-        wants_.ahead(0, whole(0)); // volume descriptor, boot catalogue: they are always wanted
-        return;
-    }
-    if (facts != facts_) {
+    if (known_ && facts != facts_) {
         image_changed();
         return;
     }
+    facts_ = facts;
+    known_ = true;
+    verify_what_is_kept();
+    to_verify_.assign(verify_against_.begin(), verify_against_.end());
+    state_ = State::verifying;
+    if (verify_against_.empty())
+        opened();
+}
+
+/// Some of what was served before or is kept from earlier, for comparing with the server's.
+void ImageReader::verify_what_is_kept() {
     verify_against_ = cache_.newest(blocks_to_compare - 1);
     if (head_)
         verify_against_.emplace_back(0, head_);
-    to_verify_.assign(verify_against_.begin(), verify_against_.end());
-    state_ = verify_against_.empty() ? State::open : State::verifying;
+    if (!store_ || store_trusted_)
+        return;
+    for (const std::uint64_t index : store_->samples(blocks_to_compare)) {
+        BlockRef block = cache_.make(); // of its own: nobody may be served it yet
+        if (!store_->load(index, length_of(index), *block))
+            continue;
+        block->valid = whole(index);
+        const bool again = std::any_of(verify_against_.begin(), verify_against_.end(),
+                                       [&](const auto& entry) { return entry.first == index; });
+        if (again || !store_samples_.insert(index).second)
+            continue;
+        verify_against_.emplace_back(index, std::move(block));
+    }
+}
+
+void ImageReader::opened() {
+    state_ = State::open;
+    if (store_ && !store_trusted_)
+        trust_store();
+    if (!head_)
+        wants_.ahead(0, unasked(0)); // volume descriptor, boot catalogue: they are always wanted
+}
+
+void ImageReader::trust_store() {
+    store_trusted_ = true;
+    take_from_store(0, whole(0));
+    if (const BlockRef first = cache_.find(0); !head_ && first && first->holds(whole(0)))
+        head_ = first;
+}
+
+bool ImageReader::stored(std::uint64_t index) const {
+    return store_ && store_trusted_ && store_->has(index);
+}
+
+/// Fills the block from the store unless what is wanted of it is here or on its way.
+void ImageReader::take_from_store(std::uint64_t index, Granules wanted) {
+    if (!stored(index))
+        return;
+    if (const Block* block = cache_.peek(index);
+        block != nullptr && ((wanted & ~block->valid) == 0 || block->coming != 0))
+        return;
+    const BlockRef block = block_at(index);
+    if (!store_->load(index, length_of(index), *block))
+        block->valid = 0; // what was there has been written over
+    else
+        block->valid = whole(index);
+}
+
+void ImageReader::keep(std::uint64_t index, const BlockRef& block) {
+    if (store_ && store_trusted_ && block->holds(whole(index)))
+        store_->save(index, length_of(index), block);
 }
 
 void ImageReader::lost() {
@@ -253,6 +314,7 @@ void ImageReader::lost() {
     bytes_under_way_ = 0;
     to_verify_.clear();
     verify_against_.clear();
+    store_samples_.clear();
     readahead_.reset();
     window_ = FlightWindow();
     if (state_ != State::changed)
@@ -294,16 +356,25 @@ ImageReader::Flight ImageReader::verification_of(std::uint64_t index) {
 
 /// The whole image bit by bit, never so much at a time that somebody who comes had to wait long.
 std::optional<WantList::Piece> ImageReader::next_fill(TimePoint now) {
-    if (!fill_wanted_ || block_count() > cache_.capacity() || !reads_.empty() ||
+    if (!fill_wanted_ || !can_be_filled() || !reads_.empty() ||
         now - last_demand_ < idle_before_fill ||
         bytes_under_way_ >= std::max<std::size_t>(window_.limit() / 2, 1) * block_size)
         return std::nullopt;
-    for (; fill_next_ < block_count(); ++fill_next_)
+    for (; fill_next_ < block_count(); ++fill_next_) {
         if (const Granules missing = unasked(fill_next_); missing != 0) {
             wants_.ahead(fill_next_, missing);
             return wants_.next_ahead(static_cast<unsigned>(reply_limit_ / granule_size));
         }
+        if (store_ && !stored(fill_next_) && cache_.contains(fill_next_))
+            keep(fill_next_, cache_.find(fill_next_));
+    }
+    if (figures().held < facts_.size)
+        fill_next_ = 0; // some has been lost again
     return std::nullopt;
+}
+
+bool ImageReader::can_be_filled() const {
+    return block_count() <= cache_.capacity() || (store_ && block_count() <= store_->capacity());
 }
 
 std::optional<ImageReader::Flight> ImageReader::next_flight(TimePoint now) {
@@ -390,6 +461,7 @@ void ImageReader::block_arrived(const Flight& flight) {
     block.valid |= flight.granules;
     if (flight.index == 0 && !head_ && block.holds(whole(0)))
         head_ = flight.block;
+    keep(flight.index, flight.block);
     serve_waiting(flight.index, flight.block);
 }
 
@@ -415,12 +487,15 @@ void ImageReader::compare(const Flight& flight) {
     if (state_ != State::verifying || served == verify_against_.end())
         return;
     if (!equal_where_held(*served->second, *flight.block, length_of(flight.index))) {
-        image_changed();
-        return;
+        if (!store_samples_.contains(flight.index)) {
+            image_changed();
+            return;
+        }
+        store_->discard(); // of another image, though it has the same name, size and time
     }
     verify_against_.erase(served);
     if (verify_against_.empty())
-        state_ = State::open;
+        opened();
 }
 
 void ImageReader::image_changed() {
@@ -429,8 +504,17 @@ void ImageReader::image_changed() {
 }
 
 ImageReader::Figures ImageReader::figures() const {
+    std::uint64_t held = cache_.bytes_held();
+    if (store_ && store_trusted_) {
+        held = 0;
+        for (std::uint64_t index = 0; index < block_count(); ++index) {
+            const Block* block = cache_.peek(index);
+            const Granules valid = store_->has(index) ? whole(index) : block ? block->valid : 0;
+            held += static_cast<std::uint64_t>(std::popcount(valid)) * granule_size;
+        }
+    }
     const Clock::duration latency = window_.best_latency();
-    return {bytes_asked_, bytes_at_once_, std::min(cache_.bytes_held(), facts_.size),
+    return {bytes_asked_, bytes_at_once_, std::min(held, facts_.size),
             latency == Clock::duration::max() ? Clock::duration{} : latency};
 }
 

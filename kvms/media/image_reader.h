@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kvms/media/block_cache.h"
+#include "kvms/media/block_store.h"
 #include "kvms/media/flight_window.h"
 #include "kvms/media/readahead.h"
 #include "kvms/media/source.h"
@@ -17,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -63,10 +65,15 @@ class ImageReader {
     void expire(TimePoint now);
     std::optional<TimePoint> next_deadline() const;
     void refuse_pending();
+    /// The source will not be back soon: refuses pending reads, and new ones at once.
+    void stall();
     /// Fails pending and all further reads (the image is being ejected).
     void eject();
 
     void open(const ImageFacts& facts);
+    /// Whole blocks are kept there too, and looked for there once samples of it have been compared
+    /// with the server's. Before the first open(); outlives this.
+    void use(BlockStore* store) { store_ = store; }
     /// The source has gone, and with it every request under way.
     void lost();
     std::optional<BlockRequest> next_request(TimePoint now);
@@ -119,6 +126,13 @@ class ImageReader {
     void wait_for(Read read, TimePoint now);
     void read_ahead(std::uint64_t first, std::uint64_t last);
     void fetch_ahead(BlockRange range);
+    bool stored(std::uint64_t index) const;
+    void take_from_store(std::uint64_t index, Granules wanted);
+    void keep(std::uint64_t index, const BlockRef& block);
+    void verify_what_is_kept();
+    void trust_store();
+    bool can_be_filled() const;
+    void opened();
     std::size_t first_touch() const;
     void answer(const Read& read);
     void serve_waiting(std::uint64_t index, const BlockRef& block);
@@ -158,6 +172,10 @@ class ImageReader {
     std::uint32_t next_request_ = 16;
     std::deque<std::pair<std::uint64_t, BlockRef>> to_verify_;
     std::vector<std::pair<std::uint64_t, BlockRef>> verify_against_;
+
+    BlockStore* store_ = nullptr;
+    bool store_trusted_ = false;
+    std::set<std::uint64_t> store_samples_; ///< of verify_against_
 
     bool fill_wanted_ = false;
     std::uint64_t fill_next_ = 0;

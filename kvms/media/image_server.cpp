@@ -4,6 +4,7 @@
 #include <csignal>
 #include <ctime>
 #include <iostream>
+#include <utility>
 
 namespace lom::media {
 
@@ -12,6 +13,7 @@ namespace {
 constexpr auto first_retry = std::chrono::milliseconds(100);
 constexpr auto longest_retry_at_start = std::chrono::milliseconds(5000);
 constexpr auto longest_retry_when_served = std::chrono::milliseconds(2000);
+constexpr auto longest_retry_when_awaited = std::chrono::milliseconds(500);
 /// What another try will hardly mend; refused logins may lock an account.
 constexpr auto retry_of_permanent = std::chrono::milliseconds(30000);
 
@@ -43,6 +45,7 @@ ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source,
              keeper_.get()),
       reader_(settings_.cache_bytes, mount_), retry_delay_(first_retry) {
     report_.uri = settings_.uri;
+    reader_.fill(settings_.fill);
     report_.holding = keeper_ != nullptr;
     mount_.hold_readers(report_.holding);
 }
@@ -75,9 +78,11 @@ void ImageServer::retry(bool transient) {
         retry_ = loop_.after(retry_of_permanent, [this] { connect(); });
         return;
     }
-    retry_ = loop_.after(retry_delay_, [this] { connect(); });
-    retry_delay_ =
-        std::min(2 * retry_delay_, ready_ ? longest_retry_when_served : longest_retry_at_start);
+    const auto longest = !ready_                               ? longest_retry_at_start
+                         : reader_.next_deadline().has_value() ? longest_retry_when_awaited
+                                                               : longest_retry_when_served;
+    retry_ = loop_.after(std::min(retry_delay_, longest), [this] { connect(); });
+    retry_delay_ = std::min(2 * retry_delay_, longest);
 }
 
 // The source
@@ -92,6 +97,7 @@ void ImageServer::source_identified(const ServerIdentity& identity) {
 }
 
 void ImageServer::source_opened(const ImageFacts& facts) {
+    open_disk_cache(facts);
     reader_.open(facts);
     if (reader_.state() == ImageReader::State::changed)
         return; // source_ready() sees to it
@@ -103,6 +109,20 @@ void ImageServer::source_opened(const ImageFacts& facts) {
         std::cerr << "lom-media: " << mounted.fault().message << "\n";
         stop(1);
     }
+}
+
+/// Without it everything works, only slower: a fault is a line in the log.
+void ImageServer::open_disk_cache(const ImageFacts& facts) {
+    if (settings_.disk.folder.empty())
+        return;
+    auto opened = DiskStore::open(loop_, settings_.disk, settings_.uri, facts);
+    settings_.disk.folder.clear(); // one attempt
+    if (!opened) {
+        std::cerr << "lom-media: " << opened.fault().message << "\n";
+        return;
+    }
+    disk_ = std::move(*opened);
+    reader_.use(disk_.get());
 }
 
 std::span<char> ImageServer::source_room(std::uint32_t request, std::uint32_t length) {
@@ -129,7 +149,7 @@ void ImageServer::source_lost(const Problem& problem) {
         return;
     }
     if (!problem.transient)
-        reader_.refuse_pending();
+        reader_.stall();
     report_.last_error = problem.detail;
     report(ready_ && problem.transient ? Status::reconnecting : problem.status, problem.detail);
     retry(problem.transient);
@@ -178,13 +198,27 @@ void ImageServer::became_operational() {
 
 void ImageServer::tick() {
     reader_.expire(Clock::now());
-    report_.bytes_read = reader_.bytes_received();
+    note_figures();
     publish();
+    request_blocks(); // the line may have been idle for long enough to fill
+}
+
+/// Once a second.
+void ImageServer::note_figures() {
+    const ImageReader::Figures figures = reader_.figures();
+    const std::uint64_t received = reader_.bytes_received();
+    const std::uint64_t rate = (report_.rate + received - std::exchange(bytes_then_, received)) / 2;
+    report_.bytes_read = received;
+    report_.rate = rate < 1024 ? 0 : rate;
+    report_.latency = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(figures.latency).count());
+    report_.cache_hits = figures.reads == 0 ? 0 : figures.hits * 100 / figures.reads;
+    report_.fill = report_.size == 0 ? 0 : figures.held * 100 / report_.size;
 }
 
 void ImageServer::report(Status status, std::string detail) {
     if (status == Status::operational)
-        report_.since = 0;
+        report_.since = 0, report_.tries = 0;
     else if (report_.since == 0) {
         report_.since = std::time(nullptr);
         report_.tries = 0;

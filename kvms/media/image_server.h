@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "kvms/media/control_socket.h"
+#include "kvms/media/disk_store.h"
 #include "kvms/media/image_mount.h"
 #include "kvms/media/image_reader.h"
 #include "kvms/media/source.h"
@@ -24,6 +25,8 @@ class ImageServer final : private SourceListener {
         std::string file; ///< from prepare_mount_point()
         std::size_t cache_bytes = 0;
         bool warn_of_unremembered_key = false;
+        bool fill = true;         ///< fetch the whole image while nobody wants anything
+        DiskStore::Settings disk; ///< no folder: no disk cache
     };
 
     /// `keeper` (may be absent) goes on when this process dies.
@@ -50,6 +53,8 @@ class ImageServer final : private SourceListener {
     void request_blocks();
     void review();
     void became_operational();
+    void open_disk_cache(const ImageFacts& facts);
+    void note_figures();
     void tick();
     void report(Status status, std::string detail);
     void publish();
@@ -62,13 +67,15 @@ class ImageServer final : private SourceListener {
     MakeSource make_source_;
     std::unique_ptr<Keeper> keeper_;
     ImageMount mount_;
+    std::unique_ptr<DiskStore> disk_;
     ImageReader reader_;
     std::unique_ptr<Source> source_;
     std::optional<ControlSocket> control_;
     Report report_;
     Report published_;
     std::chrono::milliseconds retry_delay_;
-    bool ready_ = false; ///< the image has been served
+    std::uint64_t bytes_then_ = 0; ///< received, at the last tick
+    bool ready_ = false;           ///< the image has been served
     int exit_status_ = 0;
     Loop::Handle retry_;
 };

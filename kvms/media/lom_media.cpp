@@ -1,5 +1,6 @@
 // lom-media: serves one remote image as a file, in the foreground, until SIGTERM; or copies one
 // file from there to stdout (--fetch) or from stdin to there (--store).
+#include "base/files.h"
 #include "base/stream.h"
 #include "kvms/media/credentials.h"
 #include "kvms/media/file_source.h"
@@ -39,8 +40,14 @@ struct Options {
     std::string tls_ca;
     std::string tls_pin;
     std::string allowed_folder;
+    bool allow_loopback = false;
+    std::vector<std::string> allowed_addresses;
+    std::vector<std::string> allowed_schemes;
     int credentials_fd = -1;
     std::size_t cache_size = 256U << 20U;
+    std::string cache_dir;
+    std::uint64_t cache_dir_size = std::uint64_t{8} << 30U;
+    bool fill = true;
     std::uint64_t max_bytes = std::uint64_t{64} << 30U;
     std::string hold;
     bool fetch = false;
@@ -64,8 +71,19 @@ void declare(CLI::App& app, Options& options) {
                    "sha256//BASE64 of the https server's public key, checked instead");
     app.add_option("--allowed-folder", options.allowed_folder,
                    "where the images of file: lie; without it there are none");
+    app.add_flag("--allow-loopback", options.allow_loopback,
+                 "the image may lie on this machine itself");
+    app.add_option("--allowed-address", options.allowed_addresses,
+                   "network or address that the image may come from; may be given again");
+    app.add_option("--allowed-scheme", options.allowed_schemes,
+                   "scheme that the URI may have; may be given again");
     app.add_option("--cache-size", options.cache_size, "most bytes to keep in memory")
         ->check(CLI::Range(std::size_t{2U << 20U}, std::size_t{64} << 30U));
+    app.add_option("--cache-dir", options.cache_dir,
+                   "folder of ours alone, to keep what was fetched for another time");
+    app.add_option("--cache-dir-size", options.cache_dir_size, "most bytes to keep there");
+    app.add_flag("--fill,!--no-fill", options.fill,
+                 "fetch the whole image while nobody reads, if a cache can hold it (default)");
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
     app.add_option("--hold", options.hold,
@@ -100,9 +118,24 @@ struct Settings {
     ReaderSettings smb;
     FileSettings file;
     const ImageUri& uri() const { return sftp.uri; }
+    const ImagePolicy& policy() const { return sftp.policy; }
     void accept_any_size() {
         sftp.least_size = http.least_size = nfs.least_size = smb.least_size = file.least_size = 0;
     }
+};
+
+/// What the policy does not allow: lost before it began.
+class RefusedSource final : public Source {
+  public:
+    RefusedSource(lom::Loop& loop, const std::string& why, SourceListener& listener)
+        : lost_(loop.after(std::chrono::milliseconds(0), [why, &listener] {
+              listener.source_lost({Status::not_allowed, why, false});
+          })) {}
+    void read(std::uint32_t, std::uint64_t, std::uint32_t) override {}
+    void flush() override {}
+
+  private:
+    lom::Loop::Handle lost_;
 };
 
 /// The readers lie where we lie.
@@ -112,7 +145,9 @@ std::string beside_us(const std::string& program) {
 }
 
 OpenSource opener(lom::Loop& loop, Settings& settings) {
-    return [&](SourceListener& listener) {
+    return [&](SourceListener& listener) -> std::unique_ptr<Source> {
+        if (const auto fine = settings.policy().check(settings.uri()); !fine)
+            return std::make_unique<RefusedSource>(loop, fine.fault().message, listener);
         const std::string& scheme = settings.uri().scheme;
         if (settings.uri().is_web())
             return open_http(loop, settings.http, listener);
@@ -145,18 +180,41 @@ int transfer(const Options& options, Settings& settings) {
     return done ? exit_done : complain(done.fault(), exit_failed);
 }
 
+lom::Result<ImagePolicy> policy_of(const Options& options) {
+    ImagePolicy policy{options.allow_loopback, options.allowed_schemes, {}};
+    for (const std::string& text : options.allowed_addresses) {
+        const auto network = parse_network(text);
+        if (!network)
+            return network.fault();
+        policy.networks.push_back(*network);
+    }
+    return policy;
+}
+
+lom::Result<std::string> authorities_of(const Options& options) {
+    return options.tls_ca.empty() ? std::string() : lom::read_file(options.tls_ca);
+}
+
 int serve(const Options& options) {
     auto uri = parse_image_uri(options.uri);
     if (!uri)
         return complain(uri.fault(), exit_usage);
+    auto policy = policy_of(options);
+    if (!policy)
+        return complain(policy.fault(), exit_usage);
+    auto authorities = authorities_of(options);
+    if (!authorities)
+        return complain(authorities.fault(), exit_usage);
     auto credentials = options.credentials_fd < 0 ? lom::Result<Credentials>(Credentials())
                                                   : read_credentials(options.credentials_fd);
     if (!credentials)
         return complain(credentials.fault(), exit_usage);
-    Settings settings{{*uri, std::move(*credentials), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, options.tls_ca, options.tls_pin},
-                      {*uri, settings.sftp.credentials, beside_us("lom-nfs")},
-                      {*uri, settings.sftp.credentials, beside_us("lom-smb"), smb_readers},
+    Settings settings{{*uri, std::move(*credentials), std::move(*policy), options.known_hosts, {}},
+                      {*uri, settings.sftp.credentials, settings.policy(), std::move(*authorities),
+                       options.tls_pin},
+                      {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-nfs")},
+                      {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-smb"),
+                       smb_readers},
                       {*uri, options.allowed_folder}};
     if (options.transfers()) {
         const int status = transfer(options, settings);
@@ -175,7 +233,13 @@ int serve(const Options& options) {
             return complain(started.fault(), exit_failed);
         keeper = std::move(*started);
     }
-    ImageServer server(loop, {options.uri, *file, options.cache_size, options.known_hosts.empty()},
+    ImageServer server(loop,
+                       {options.uri,
+                        *file,
+                        options.cache_size,
+                        options.known_hosts.empty(),
+                        options.fill,
+                        {options.cache_dir, options.cache_dir_size}},
                        opener(loop, settings), std::move(keeper));
     if (!options.control.empty()) {
         auto listener = lom::listen_unix(options.control, 0600);

@@ -7,9 +7,10 @@ namespace lom::media {
 namespace {
 /// The kernel's own read-ahead runs several requests at once, so they come slightly out of order.
 constexpr std::uint64_t slack = 8;
-/// What is ahead of a stream is this part of what was read of it; replayed boots say so: 2 fetches
-/// a third more in vain, 8 waits more often.
+/// What is ahead of a stream is this part of what was read of it, until the line is full and beyond
+/// that. Replayed boots say so: more fetches much in vain, less waits more often.
 constexpr std::uint64_t share = 4;
+constexpr std::uint64_t share_beyond = 8;
 constexpr double memory = 1.0 / 8; ///< weight of one new place
 constexpr std::size_t before_share = 4;
 } // namespace
@@ -45,7 +46,7 @@ Readahead::Guess Readahead::start(BlockRange read, const Limits& limits) {
     stream.ahead = read.end + first;
     stream.read = read.end - read.begin;
     stream.used = ++uses_;
-    return {{read.end, stream.ahead}, {stream.begin, read.begin}};
+    return {{read.end, stream.ahead}, {stream.begin, read.begin}, first > 0};
 }
 
 Readahead::Guess Readahead::on_read(BlockRange read, const Limits& limits) {
@@ -60,12 +61,16 @@ Readahead::Guess Readahead::on_read(BlockRange read, const Limits& limits) {
         stream->read += read.end - std::max(stream->next, read.begin);
         stream->next = read.end;
     }
-    const std::uint64_t earned = limits.explore ? 2 * stream->read : stream->read / share + 1;
+    const std::uint64_t earned =
+        limits.explore ? 2 * stream->read
+                       : std::max(std::min<std::uint64_t>(stream->read / share, limits.line),
+                                  stream->read / share_beyond) +
+                             1;
     stream->size =
         std::min<std::uint64_t>(std::max<std::uint64_t>(stream->size, earned), limits.cap);
     const BlockRange range{std::max(stream->ahead, stream->next), stream->next + stream->size};
     stream->ahead = std::max({range.begin, range.end});
-    return {range, {}};
+    return {range, {}, true};
 }
 
 } // namespace lom::media

@@ -20,12 +20,14 @@ class Readahead {
   public:
     struct Limits {
         std::size_t first = 0; ///< blocks at a new place, if every guess came true
+        std::size_t line = 0;  ///< so much ahead keeps the line busy
         std::size_t cap = 0;   ///< most ahead of a stream
-        bool explore = false;  ///< what the line carries is unknown yet: find out
+        bool explore = false;  ///< the line may carry far more: find out
     };
     struct Guess {
         BlockRange ahead;  ///< behind the read, first to last
         BlockRange before; ///< in front of it
+        bool rest = false; ///< the rest of the blocks that are being read, too
     };
 
     /// Blocks [begin, end) are being read. Answers what to fetch besides.
@@ -52,7 +54,7 @@ class Readahead {
 
     std::array<Stream, 16> streams_{};
     std::uint64_t uses_ = 0;
-    double luck_ = 0.5;
+    double luck_ = 0.75;
 };
 
 } // namespace lom::media

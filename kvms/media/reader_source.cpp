@@ -95,7 +95,7 @@ class ReaderSource final : public Source {
 // used at all: the libraries resolve names on their own and would not ask the policy.
 ReaderSource::ReaderSource(Loop& loop, const ReaderSettings& settings, SourceListener& listener)
     : loop_(loop), settings_(settings), listener_(listener),
-      connector_(loop, settings.uri.host, settings.uri.port,
+      connector_(loop, settings.uri.host, settings.uri.port, settings.policy,
                  {[this](UniqueFd fd) { connected(fd); },
                   [this](Problem problem) {
                       fail(problem.status, std::move(problem.detail), problem.transient);

@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/image_policy.h"
 #include "kvms/media/source.h"
 #include "kvms/media/uri.h"
 
@@ -16,6 +17,7 @@ namespace lom::media {
 struct ReaderSettings {
     const ImageUri& uri;
     const Credentials& credentials;
+    const ImagePolicy& policy;
     std::string program;       ///< path of the reader
     std::size_t processes = 1; ///< more where the library reads one range at a time
     std::uint64_t least_size = 2048;

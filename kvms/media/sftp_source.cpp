@@ -9,6 +9,8 @@
 #include <libssh/server.h> // ssh_send_keepalive
 
 #include <algorithm>
+#include <deque>
+#include <unordered_map>
 #include <utility>
 
 #include <sys/mman.h>
@@ -34,7 +36,16 @@ constexpr const char* ciphers = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
                                 "chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
 
 /// The requests that lead to an open file, one after the other; the engine's ids start at 16.
-enum ControlRequest : std::uint32_t { init_id, stat_id, open_id, fstat_id, none_id, unasked_id };
+enum ControlRequest : std::uint32_t {
+    init_id,
+    stat_id,
+    open_id,
+    fstat_id,
+    none_id,
+    unasked_id,
+    look_id
+};
+constexpr unsigned reads_per_look = 8;
 
 struct SessionDeleter {
     void operator()(ssh_session session) const {
@@ -145,6 +156,9 @@ class SftpSource final : public Source, public Sink, private sftp::ReplyListener
     void on_data(std::uint32_t id, std::uint32_t length) override;
     void ask(ControlRequest request, std::string packet);
     bool awaited(std::uint32_t id);
+    void look();
+    void looked(const ImageFacts& now);
+    void read_answered(std::uint32_t request, std::uint32_t length);
 
     static int on_channel_data(ssh_session session, ssh_channel channel, void* data,
                                std::uint32_t length, int is_stderr, void* self);
@@ -178,6 +192,19 @@ class SftpSource final : public Source, public Sink, private sftp::ReplyListener
     std::string fingerprint_;         ///< of the host key, once it is trusted
     std::uint32_t awaited_ = init_id; ///< the ControlRequest under way
     std::string handle_;
+    ImageFacts facts_;
+    /// A read whose reply has come, and the look at the file that was asked for after it.
+    struct Unseen {
+        std::uint32_t request;
+        std::uint32_t length;
+        std::uint64_t look;
+    };
+    std::deque<Unseen> unseen_;                                ///< in the order of their replies
+    std::unordered_map<std::uint32_t, std::uint64_t> look_of_; ///< of reads under way
+    std::uint64_t next_look_ = 0;
+    std::uint64_t answered_looks_ = 0;
+    unsigned reads_to_look_after_ = 0;
+    bool first_of_batch_ = true;
     std::string outgoing_;
     std::uint64_t replies_ = 1; ///< pieces of replies so far
     Scratch scratch_;
@@ -196,7 +223,7 @@ SftpSource::SftpSource(Loop& loop, SftpSettings& settings, SourceListener& liste
                        Direction direction)
     : loop_(loop), settings_(settings), listener_(listener), direction_(direction) {
     connector_ = std::make_unique<TcpConnector>(
-        loop, settings.uri.host, settings.uri.port,
+        loop, settings.uri.host, settings.uri.port, settings.policy,
         TcpConnector::Handlers{
             [this](UniqueFd fd) { connected(std::move(fd)); },
             [this](const Problem& p) { fail(p.status, p.detail, p.transient); }});
@@ -534,6 +561,47 @@ bool SftpSource::start_sftp(int result) {
 
 void SftpSource::read(std::uint32_t request, std::uint64_t offset, std::uint32_t length) {
     outgoing_ += sftp::read_request(request, handle_, offset, length);
+    look_of_[request] = next_look_;
+    // The first one is waited for; those after it are read ahead.
+    if (++reads_to_look_after_ == (first_of_batch_ ? 1 : reads_per_look))
+        look();
+    first_of_batch_ = false;
+}
+
+/// The file may be written to while we read. Its size and time, asked for after a read (a server
+/// answers in order), vouch for what was read; only then is it given away.
+void SftpSource::look() {
+    if (reads_to_look_after_ == 0)
+        return;
+    reads_to_look_after_ = 0;
+    ++next_look_;
+    outgoing_ += sftp::fstat_request(look_id, handle_);
+}
+
+void SftpSource::looked(const ImageFacts& now) {
+    if (answered_looks_ == next_look_)
+        return lose("The server answers an SFTP request nobody made.");
+    if (now != facts_)
+        return lose("The file on the server has changed.");
+    const std::uint64_t look = answered_looks_++;
+    while (!failed_ && !unseen_.empty() && unseen_.front().look <= look) {
+        const Unseen seen = unseen_.front();
+        unseen_.pop_front();
+        listener_.source_received(seen.request, seen.length);
+    }
+}
+
+void SftpSource::read_answered(std::uint32_t request, std::uint32_t length) {
+    const auto asked = look_of_.find(request);
+    if (asked == look_of_.end())
+        return lose("The server answers an SFTP request nobody made.");
+    std::uint64_t look = asked->second;
+    look_of_.erase(asked);
+    if (look < answered_looks_) { // not answered in order: another look
+        look = next_look_;
+        ++reads_to_look_after_;
+    }
+    unseen_.push_back({request, length, look});
 }
 
 void SftpSource::write(std::uint32_t request, std::uint64_t offset, std::string_view bytes) {
@@ -545,6 +613,8 @@ void SftpSource::close(std::uint32_t request) {
 }
 
 void SftpSource::flush() {
+    look();
+    first_of_batch_ = true;
     if (failed_ || outgoing_.empty() || phase_ != Phase::talking)
         return;
     // Moved out: libssh may read replies on the way, and these may add requests.
@@ -655,11 +725,13 @@ void SftpSource::on_status(std::uint32_t id, std::uint32_t code) {
     if (failed_)
         return;
     if (opened_ && direction_ == Direction::reading && code == sftp::status_end_of_file)
-        listener_.source_received(id, 0);
+        read_answered(id, 0);
     else if (opened_ && direction_ == Direction::writing && code == sftp::status_ok)
         listener_.source_received(id, 0);
+    else if (opened_ && id == look_id)
+        lose("The server cannot tell whether the file has changed.");
     else if (opened_)
-        listener_.source_read_failed(id);
+        look_of_.erase(id), listener_.source_read_failed(id);
     else if (awaited(id))
         file_refused(code);
 }
@@ -681,6 +753,9 @@ bool SftpSource::is_image(const sftp::Attributes& attributes) {
 
 void SftpSource::on_attributes(std::uint32_t id, const sftp::Attributes& attributes) {
     // Only STAT and FSTAT are answered with attributes.
+    if (opened_ && id == look_id && direction_ == Direction::reading)
+        return failed_ ? void()
+                       : looked({attributes.size.value_or(0), attributes.modified.value_or(0), {}});
     if (!awaited(id == stat_id || id == fstat_id ? id : unasked_id) || !is_image(attributes))
         return;
     if (id == stat_id) {
@@ -690,7 +765,8 @@ void SftpSource::on_attributes(std::uint32_t id, const sftp::Attributes& attribu
     awaited_ = none_id;
     opened_ = true;
     settings_.pinned_fingerprint = fingerprint_;
-    listener_.source_opened({*attributes.size, attributes.modified.value_or(0)});
+    facts_ = {*attributes.size, attributes.modified.value_or(0), {}};
+    listener_.source_opened(facts_);
 }
 
 void SftpSource::on_handle(std::uint32_t id, std::string_view handle) {
@@ -718,7 +794,8 @@ std::span<char> SftpSource::room_for(std::uint32_t id, std::uint32_t length) {
 }
 
 void SftpSource::on_data(std::uint32_t id, std::uint32_t length) {
-    listener_.source_received(id, length);
+    if (!failed_)
+        read_answered(id, length);
 }
 
 } // namespace

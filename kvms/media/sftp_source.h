@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "kvms/media/credentials.h"
+#include "kvms/media/image_policy.h"
 #include "kvms/media/source.h"
 #include "kvms/media/uri.h"
 
@@ -18,6 +19,7 @@ namespace lom::media {
 struct SftpSettings {
     ImageUri uri;
     Credentials credentials;
+    ImagePolicy policy;
     std::string known_hosts; ///< path; empty: an unknown host key is accepted
     std::string pinned_fingerprint;
     std::uint64_t least_size = 2048; ///< one CD sector: less is no image

@@ -16,6 +16,7 @@ namespace lom::media {
 struct ImageFacts {
     std::uint64_t size = 0;
     std::int64_t modified = 0; ///< seconds since 1970, by the server's clock
+    std::string tag;           ///< the server's own name for this version; empty: it has none
     bool operator==(const ImageFacts&) const = default;
 };
 

@@ -22,6 +22,7 @@ enum class Status {
     reconnecting,
     image_changed,
     invalid_uri,
+    not_allowed,
     failed,
 };
 
@@ -55,6 +56,8 @@ constexpr std::string_view word(Status status) {
         return "image changed";
     case Status::invalid_uri:
         return "invalid URI";
+    case Status::not_allowed:
+        return "not allowed";
     case Status::failed:
         return "failed";
     }

@@ -1,7 +1,5 @@
 #include "kvms/media/tcp_connector.h"
 
-#include "kvms/media/address_policy.h"
-
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -51,8 +49,10 @@ struct TcpConnector::Resolution {
     }
 };
 
-TcpConnector::TcpConnector(Loop& loop, std::string host, std::uint16_t port, Handlers handlers)
-    : loop_(loop), host_(std::move(host)), port_(port), handlers_(std::move(handlers)) {
+TcpConnector::TcpConnector(Loop& loop, std::string host, std::uint16_t port,
+                           const ImagePolicy& policy, Handlers handlers)
+    : loop_(loop), host_(std::move(host)), port_(port), policy_(policy),
+      handlers_(std::move(handlers)) {
     const auto resolution = std::make_shared<Resolution>();
     resolution->host = host_;
     resolution->port = std::to_string(port_);
@@ -78,12 +78,16 @@ void TcpConnector::resolved(const Resolution& resolution) {
                                        "); check its name or use an address.");
         return;
     }
-    addresses_ = resolution.addresses;
-    std::erase_if(addresses_, [](const Address& address) {
-        return is_forbidden(reinterpret_cast<const sockaddr&>(address.bytes));
-    });
+    std::string refusal;
+    for (const Address& address : resolution.addresses) {
+        const auto fine = policy_.check(reinterpret_cast<const sockaddr&>(address.bytes));
+        if (fine)
+            addresses_.push_back(address);
+        else
+            refusal = fine.fault().message;
+    }
     if (addresses_.empty()) {
-        fail(Status::unreachable, forbidden_words);
+        fail(Status::not_allowed, refusal, false);
         return;
     }
     try_next();
@@ -147,9 +151,9 @@ void TcpConnector::address_failed(int error) {
     try_next();
 }
 
-void TcpConnector::fail(Status status, std::string detail) {
+void TcpConnector::fail(Status status, std::string detail, bool transient) {
     const auto handler = std::move(handlers_.failed);
-    handler({status, std::move(detail), true});
+    handler({status, std::move(detail), transient});
 }
 
 } // namespace lom::media

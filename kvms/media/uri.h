@@ -5,11 +5,15 @@
 
 #include "base/result.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace lom::media {
+
+/// As ImageUri has them.
+constexpr std::array<std::string_view, 6> schemes{"file", "http", "https", "nfs", "smb", "sshfs"};
 
 struct ImageUri {
     std::string scheme; ///< "sshfs" (also for sftp), "https", "http", "nfs", "smb" (also for samba

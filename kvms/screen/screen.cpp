@@ -24,7 +24,6 @@ namespace {
 
 using namespace fields;
 
-constexpr uid_t nobody = 65534;
 constexpr int control_fd = 3;
 constexpr auto display_pause = 50ms;
 constexpr auto answer_limit = 10s;
@@ -89,10 +88,7 @@ struct Screen::Impl {
         options.fds = {{listener->get(), control_fd}};
         options.program_folder = programs.get();
         options.stderr_path = paths.log;
-        if (geteuid() == 0) {
-            options.uid = nobody;
-            options.gid = nobody;
-        }
+        run_as_nobody(options);
         const auto spawned = spawn(options);
         if (!spawned)
             return try_again();
@@ -311,6 +307,10 @@ void Screen::drop_session(const std::string& session) {
 
 void Screen::demote_session(const std::string& session) {
     impl_->tell({{"do", "demote"}, {"session", session}});
+}
+
+void Screen::give_seat(const std::string& session) {
+    impl_->tell({{"do", "seat"}, {"session", session}});
 }
 
 void Screen::drop_viewers() { impl_->tell({{"do", "drop_all"}}); }

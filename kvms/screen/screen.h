@@ -83,6 +83,8 @@ class Screen {
     Result<void> take_viewer(UniqueFd socket, const ViewerRequest& request);
     void drop_session(const std::string& session);
     void demote_session(const std::string& session);
+    /// Keyboard and mouse go to that session's viewer, if it has one that may have them.
+    void give_seat(const std::string& session);
     void drop_viewers();
 
     void read_text(bool last, Done<ScreenText> done);

@@ -100,12 +100,12 @@ struct ScreenProcess::Impl {
     void obey(const json::object& message) {
         using Command = void (Impl::*)(const json::object&);
         static constexpr std::pair<std::string_view, Command> commands[] = {
-            {"display", &Impl::take_display},  {"notice", &Impl::take_notice},
-            {"viewer", &Impl::take_viewer},    {"drop", &Impl::drop},
-            {"demote", &Impl::demote},         {"drop_all", &Impl::drop_all},
-            {"keep", &Impl::take_keep},        {"read", &Impl::read},
-            {"press", &Impl::take_press},      {"type", &Impl::take_type},
-            {"keyboard", &Impl::take_keyboard}};
+            {"display", &Impl::take_display},   {"notice", &Impl::take_notice},
+            {"viewer", &Impl::take_viewer},     {"drop", &Impl::drop},
+            {"demote", &Impl::demote},          {"drop_all", &Impl::drop_all},
+            {"keep", &Impl::take_keep},         {"read", &Impl::read},
+            {"press", &Impl::take_press},       {"type", &Impl::take_type},
+            {"keyboard", &Impl::take_keyboard}, {"seat", &Impl::give_seat}};
         const std::string wanted = text(message, "do");
         for (const auto& [name, command] : commands)
             if (name == wanted)
@@ -271,6 +271,7 @@ struct ScreenProcess::Impl {
     void drop(const json::object& message) { viewers->drop_session(text(message, "session")); }
     void demote(const json::object& message) { viewers->demote_session(text(message, "session")); }
     void drop_all(const json::object&) { viewers->drop_all(); }
+    void give_seat(const json::object& message) { viewers->give_seat(text(message, "session")); }
 
     // -- the host's keyboard and mouse
 

@@ -427,6 +427,15 @@ void Viewers::demote_session(const std::string& session) {
     impl_->handlers.changed();
 }
 
+void Viewers::give_seat(const std::string& session) {
+    for (const auto& viewer : impl_->viewers)
+        if (viewer->info.session == session && viewer->info.may_write &&
+            viewer->client != nullptr) {
+            impl_->take_seat(*viewer, true);
+            return impl_->handlers.changed();
+        }
+}
+
 void Viewers::drop_all() {
     impl_->end_if([](const Impl::Viewer&) { return true; });
 }

@@ -51,6 +51,8 @@ class Viewers {
     void drop_session(const std::string& session);
     /// An account may look only, from now on.
     void demote_session(const std::string& session);
+    /// Keyboard and mouse go to that session's first viewer that may have them.
+    void give_seat(const std::string& session);
     void drop_all();
     std::vector<ViewerInfo> list() const;
     bool empty() const;

@@ -204,11 +204,12 @@ void Channel::pump(bool may_send) {
         reap();
     if (closed_ || !started())
         return;
-    // Until lom's side is full or libssh's buffer is empty: nothing would wake us for what stays.
+    // Until lom's side is full or libssh has nothing more, neither bytes nor the end of them, which
+    // each look at it may bring in: nothing would wake us for what stays.
     do {
         take_input();
         write_input();
-    } while (to_lom_.empty() && ssh_channel_poll(channel_, 0) > 0);
+    } while (to_lom_.empty() && !client_done_ && ssh_channel_poll(channel_, 0) != 0);
     for (Output& output : outputs_) {
         if (may_send)
             send_output(output);

@@ -245,7 +245,8 @@ Result<RunReply> Client::run(const RunRequest& request) {
                                .force = request.force,
                                .properties = request.properties,
                                .console_offset = request.console_offset,
-                               .resumed = request.resumed});
+                               .resumed = request.resumed,
+                               .may_wait = request.may_wait});
     if (!answer)
         return answer.fault();
     auto reply = decode_run(answer->json);

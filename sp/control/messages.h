@@ -94,9 +94,10 @@ struct SetReply {
 
 /// The answer to start, stop, reset, create, delete.
 struct RunReply {
-    std::string message; ///< "Starting /SYS"
-    std::string stream;  ///< "console": `fd` carries kvms/console messages; empty: no stream
-    std::string escape;  ///< sequence that leaves the console
+    std::string message;   ///< "Starting /SYS"
+    std::string waits_for; ///< a sentence: nothing was done yet; ask again in a second
+    std::string stream;    ///< "console": `fd` carries kvms/console messages; empty: no stream
+    std::string escape;    ///< sequence that leaves the console
     UniqueFd fd;
 };
 
@@ -106,7 +107,8 @@ struct RunRequest {
     bool force = false;
     std::vector<std::pair<std::string, std::string>> properties; ///< create
     std::optional<std::uint64_t> console_offset;                 ///< go on reading there
-    bool resumed = false; ///< a console that comes back after lomd was away: no audit entry
+    bool resumed = false;  ///< a console that comes back after lomd was away: no audit entry
+    bool may_wait = false; ///< `waits_for` is understood
 };
 
 } // namespace lom::control

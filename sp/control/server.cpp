@@ -104,6 +104,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     void send_reply(std::int64_t request_id, VerbOutcome& outcome) {
         RunReply reply;
         reply.message = std::move(outcome.message);
+        reply.waits_for = std::move(outcome.waits_for);
         reply.stream = std::move(outcome.stream);
         reply.escape = std::move(outcome.escape);
         answer(encode_reply(request_id, reply), std::move(outcome.fd));
@@ -379,6 +380,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         call.force = request.force;
         call.console_offset = request.console_offset;
         call.resumed = request.resumed;
+        call.may_wait = request.may_wait;
         server.context_.tree.run(std::move(call), request.target, request.verb, request.properties,
                                  reply_to<VerbOutcome>(request.id));
     }

@@ -253,6 +253,8 @@ std::string encode(const Request& request) {
         object["console_offset"] = static_cast<std::int64_t>(*request.console_offset);
     if (request.resumed)
         object["resumed"] = true;
+    if (request.may_wait)
+        object["may_wait"] = true;
     return json::serialize(object);
 }
 
@@ -283,6 +285,7 @@ Result<Request> decode_request(std::string_view text_in) {
     if (const auto offset = number<std::int64_t>(*object, "console_offset", -1); offset >= 0)
         request.console_offset = static_cast<std::uint64_t>(offset);
     request.resumed = flag(*object, "resumed");
+    request.may_wait = flag(*object, "may_wait");
     return request;
 }
 
@@ -339,6 +342,7 @@ std::string encode_reply(std::int64_t id, const SetReply& reply) {
 
 std::string encode_reply(std::int64_t id, const RunReply& reply) {
     return reply_text(id, {{"message", valid_utf8(reply.message)},
+                           {"waits_for", valid_utf8(reply.waits_for)},
                            {"stream", reply.stream},
                            {"escape", reply.escape}});
 }
@@ -401,6 +405,7 @@ Result<RunReply> decode_run(std::string_view text_in) {
         return ok.fault();
     RunReply reply;
     reply.message = text(*ok, "message");
+    reply.waits_for = text(*ok, "waits_for");
     reply.stream = text(*ok, "stream");
     reply.escape = text(*ok, "escape");
     return reply;

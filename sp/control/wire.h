@@ -57,6 +57,7 @@ struct Request {
     std::vector<std::pair<std::string, std::string>> properties;
     std::optional<std::uint64_t> console_offset;
     bool resumed = false;
+    bool may_wait = false;
 };
 std::string encode(const Request& request);
 Result<Request> decode_request(std::string_view json);

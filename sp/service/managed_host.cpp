@@ -15,6 +15,11 @@ constexpr auto crash_pause = 2s; // the last words reach the console and the scr
 constexpr const char* vnc_session = "vnc port";   // in no list of sessions: it has no account
 constexpr std::uint64_t most_history = 1U << 20U; // of one answer; the log itself keeps more
 
+template <typename People, typename Test>
+bool any_of(const People& people, Test test) {
+    return std::any_of(people.begin(), people.end(), test);
+}
+
 const char* severity_text(vmm::Severity severity) {
     switch (severity) {
     case vmm::Severity::info:
@@ -71,7 +76,11 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
                          const std::string& name)
     : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
       screen_(loop, screen_paths(paths, name), name,
-              {.changed = [this] { tell(Part::screen); },
+              {.changed =
+                   [this] {
+                       tell(Part::screen);
+                       screen_seat_.review();
+                   },
                .refused =
                    [this](const std::string& who) {
                        events_.append("Screen", "Log", "minor",
@@ -79,15 +88,32 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
                    }}),
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
-      listen_address_(paths.listen_address) {}
+      listen_address_(paths.listen_address),
+      console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
+                           .may_have =
+                               [this](const std::string& session) {
+                                   return any_of(console_->clients(), [&](const auto& client) {
+                                       return client.session == session;
+                                   });
+                               },
+                           .give = [this](const std::string& to) { console_->give_seat(to); },
+                           .changed = [this] { tell(Part::console); }}),
+      screen_seat_(loop, {.holder = [this] { return holder_of(screen_.status().viewers); },
+                          .may_have =
+                              [this](const std::string& session) {
+                                  return any_of(screen_.status().viewers, [&](const auto& viewer) {
+                                      return viewer.session == session && viewer.may_write;
+                                  });
+                              },
+                          .give = [this](const std::string& to) { screen_.give_seat(to); },
+                          .changed = [this] { tell(Part::screen); }}) {}
 
-Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
-                                                       Settings& store, Log& events,
-                                                       kvms::Library& library,
-                                                       vmm::HostEnvironment environment,
-                                                       const vmm::HostDefinition& initial) {
+Result<std::unique_ptr<ManagedHost>>
+ManagedHost::open(Loop& loop, const Paths& paths, Settings& store, Log& events,
+                  kvms::Library& library, const ImagePolicySettings& policy,
+                  vmm::HostEnvironment environment, const vmm::HostDefinition& initial) {
     std::unique_ptr<ManagedHost> managed(new ManagedHost(loop, paths, store, events, initial.name));
-    managed->add_media({paths, initial.name, store, events, library, environment.qemu_uid});
+    managed->add_media({paths, initial.name, store, events, library, policy, environment.qemu_uid});
     if (const auto opened = managed->open_parts(paths, std::move(environment), initial); !opened)
         return opened.fault();
     return managed;
@@ -107,7 +133,11 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
                  if (host_)
                      host_->send_break([sent](const Result<void>&) { sent(); });
              },
-         .changed = [this] { tell(Part::console); },
+         .changed =
+             [this] {
+                 tell(Part::console);
+                 console_seat_.review();
+             },
          .trouble =
              [this](const std::string& text) { events_.append("Host", "Fault", "major", text); }});
     if (!console)
@@ -220,6 +250,23 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
                    severity_text(event.severity), event.text);
 }
 
+// -- who is there
+
+void ManagedHost::end_session(const std::string& session) {
+    screen_.drop_session(session);
+    console_->detach_session(session, "the session has ended");
+}
+
+void ManagedHost::follow_roles(const std::string& session, Roles roles) {
+    if (roles.intersects(Role::console))
+        return;
+    console_->detach_session(session, "the role c (console) was taken away");
+    if (roles.intersects(Role::read_only))
+        screen_.demote_session(session);
+    else
+        screen_.drop_session(session);
+}
+
 // -- the screen's keyboard
 
 void ManagedHost::apply_keyboard() {
@@ -252,6 +299,13 @@ void ManagedHost::welcome_vnc(UniqueFd socket, const std::string& address) {
 
 Result<void> ManagedHost::type_text(const std::string& text) {
     return screen_.type(with_newlines(text));
+}
+
+std::string ManagedHost::image_on_its_way() const {
+    for (const auto& slot : media_)
+        if (std::string text = slot->on_its_way(); !text.empty())
+            return text;
+    return "";
 }
 
 // -- console history

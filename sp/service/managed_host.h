@@ -7,8 +7,10 @@
 #include "kvms/screen/screen.h"
 #include "sp/service/media_slot.h"
 #include "sp/service/paths.h"
+#include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
+#include "sp/tree/roles.h"
 #include "sp/tree/settings.h"
 #include "vmm/host.h"
 
@@ -77,7 +79,8 @@ class ManagedHost {
   public:
     static Result<std::unique_ptr<ManagedHost>>
     open(Loop& loop, const Paths& paths, Settings& store, Log& events, kvms::Library& library,
-         vmm::HostEnvironment environment, const vmm::HostDefinition& initial);
+         const ImagePolicySettings& policy, vmm::HostEnvironment environment,
+         const vmm::HostDefinition& initial);
 
     /// Calls `listener` when something that show of the host, its drive, console or screen would
     /// print has changed.
@@ -88,6 +91,15 @@ class ManagedHost {
     kvms::Console& console() { return *console_; }
     kvms::Screen& screen() { return screen_; }
     HostSettings& settings() { return settings_; }
+
+    // -- who is there
+
+    SeatRequest& console_seat() { return console_seat_; }
+    SeatRequest& screen_seat() { return screen_seat_; }
+    /// Its consoles and screens end.
+    void end_session(const std::string& session);
+    /// What it may not do any more ends now: typing, or looking too.
+    void follow_roles(const std::string& session, Roles roles);
 
     // -- the screen's keyboard
 
@@ -104,6 +116,8 @@ class ManagedHost {
     vmm::PerDrive<std::unique_ptr<MediaSlot>>& media() { return media_; }
     /// Images of the library have come or gone.
     void on_library_changed();
+    /// A sentence while an image that the settings want may still come; else empty.
+    std::string image_on_its_way() const;
 
     /// What needs attention: a guest that has stopped, an image that cannot be read.
     std::vector<Problem> problems() const;
@@ -151,6 +165,8 @@ class ManagedHost {
     VncDoor vnc_;
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
+    SeatRequest console_seat_;
+    SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;
     std::optional<vmm::HostStatus> host_status_; ///< before the last change; absent: just opened
     Loop::Handle restart_soon_;

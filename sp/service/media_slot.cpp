@@ -23,7 +23,8 @@ kvms::DrivePaths drive_paths(const Paths& paths, const std::string& host,
             .folder = paths.host_run(host) + "/" + name,
             .record = paths.host_state(host) + "/" + name + ".json",
             .log = paths.host_state(host) + "/" + name + ".log",
-            .known_hosts = paths.state_dir + "/known_hosts"};
+            .known_hosts = paths.state_dir + "/known_hosts",
+            .disk_cache = paths.state_dir + "/media-cache"};
 }
 
 } // namespace
@@ -42,6 +43,10 @@ MediaSettings::MediaSettings(Settings& store, const std::string& prefix)
     : mode(store, prefix + "mode", StorageMode::disabled),
       server_uri(store, prefix + "server_URI", ""), username(store, prefix + "username", ""),
       password(store, prefix + "password", ""), ssh_key(store, prefix + "ssh_key", ""),
+      tls_ca(store, prefix + "tls_ca", ""), tls_pin(store, prefix + "tls_pin", ""),
+      set_by(store, prefix + "set_by", ""), set_by_roles(store, prefix + "set_by_roles", ""),
+      cache_size(store, prefix + "cache_size", std::int64_t{256} << 20U),
+      disk_cache_size(store, prefix + "disk_cache_size", 0),
       writable(store, prefix + "writable", false),
       on_outage(store, prefix + "on_outage", OnOutage::wait),
       outage_timeout(store, prefix + "outage_timeout", 0),
@@ -51,8 +56,9 @@ MediaSlot::MediaSlot(Loop& loop, const MediaDevice& device, const Place& place,
                      std::function<void()> changed)
     : loop_(loop), device_(device),
       settings_(place.store, "hosts/" + place.host + "/" + device.settings), events_(place.events),
-      library_(place.library), user_(std::string("/SP/services/kvms/") + device.target),
-      writer_(place.writer), changed_(std::move(changed)),
+      library_(place.library), policy_(place.policy),
+      user_(std::string("/SP/services/kvms/") + device.target), writer_(place.writer),
+      changed_(std::move(changed)),
       drive_(loop, drive_paths(place.paths, place.host, device), [this] { on_drive_changed(); }) {}
 
 void MediaSlot::open(vmm::Host& host) {
@@ -122,8 +128,33 @@ void MediaSlot::follow() {
 void MediaSlot::serve() {
     if (from_library())
         return serve_from_library();
-    drive_.open(current_.uri,
-                {*settings_.username, *settings_.password, with_newlines(*settings_.ssh_key)});
+    drive_.open(
+        current_.uri, {*settings_.username, *settings_.password, with_newlines(*settings_.ssh_key)},
+        {with_newlines(*settings_.tls_ca), *settings_.tls_pin, policy_.options(roles_of_image()),
+         static_cast<std::uint64_t>(*settings_.cache_size),
+         static_cast<std::uint64_t>(*settings_.disk_cache_size)});
+}
+
+/// What the policy lets the image do hangs on who named it.
+Roles MediaSlot::roles_of_image() const {
+    const auto roles = Roles::parse(*settings_.set_by_roles);
+    return roles ? *roles : Roles();
+}
+
+Result<void> MediaSlot::set_image(const std::string& uri, const std::string& account, Roles roles) {
+    if (!uri.empty()) {
+        const std::string name = library_name(uri);
+        const auto allowed =
+            name.empty() ? policy_.check(uri, roles) : kvms::Library::check_name(name);
+        if (!allowed)
+            return allowed.fault();
+    }
+    for (const auto& stored :
+         {settings_.set_by_roles.set(uri.empty() ? "" : roles.letters()),
+          settings_.set_by.set(uri.empty() ? "" : account), settings_.server_uri.set(uri)})
+        if (!stored)
+            return stored.fault();
+    return {};
 }
 
 void MediaSlot::serve_from_library() {
@@ -324,6 +355,13 @@ std::string MediaSlot::detail() const {
     if (problem_.empty() && ejected_by_guest_)
         return "'set mode=remote' inserts it again.";
     return problem_.empty() ? image().detail : problem_;
+}
+
+std::string MediaSlot::on_its_way() const {
+    const bool inserting = image().operational() && !inserted_ && problem_.empty();
+    if (wanted().uri.empty() || (!image().pending() && !inserting))
+        return "";
+    return "The remote image is not there yet (" + image().status + "): " + wanted().uri;
 }
 
 bool MediaSlot::in_trouble() const {

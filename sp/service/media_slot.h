@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "kvms/drive/drive.h"
 #include "kvms/library/library.h"
+#include "sp/service/image_policy.h"
 #include "sp/service/paths.h"
 #include "sp/state/log.h"
 #include "sp/tree/settings.h"
@@ -63,6 +64,12 @@ struct MediaSettings {
     Setting<std::string> username;
     Setting<std::string> password;
     Setting<std::string> ssh_key;
+    Setting<std::string> tls_ca;
+    Setting<std::string> tls_pin;
+    Setting<std::string> set_by;           ///< the account that set server_uri, and ...
+    Setting<std::string> set_by_roles;     ///< ... its roles then
+    Setting<std::int64_t> cache_size;      ///< bytes in memory
+    Setting<std::int64_t> disk_cache_size; ///< bytes on disk, all images together; 0: none
     Setting<bool> writable;
     Setting<OnOutage> on_outage;
     Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
@@ -80,6 +87,7 @@ class MediaSlot {
         Settings& store;
         Log& events;
         kvms::Library& library;
+        const ImagePolicySettings& policy;
         std::optional<uid_t> writer; ///< QEMU's user
     };
     /// `changed`: something that show would print.
@@ -101,6 +109,11 @@ class MediaSlot {
     bool in_trouble() const;
     /// A name in the library if that is where the URI points, else empty.
     static std::string library_name(const std::string& uri);
+
+    /// A sentence while the image that the settings want may still come; else empty.
+    std::string on_its_way() const;
+    /// server_URI, as somebody sets it.
+    Result<void> set_image(const std::string& uri, const std::string& account, Roles roles);
 
     /// Follows the settings now; `done` when the status has settled, after 10 s at most, with what
     /// is still waited for, or nothing.
@@ -136,6 +149,7 @@ class MediaSlot {
     void eject(bool at_once);
     void left();
     void serve();
+    Roles roles_of_image() const;
     void serve_from_library();
     void on_drive_changed();
     void insert();
@@ -150,6 +164,7 @@ class MediaSlot {
     MediaSettings settings_;
     Log& events_;
     kvms::Library& library_;
+    const ImagePolicySettings& policy_;
     const std::string user_; ///< as the library lists it
     const std::optional<uid_t> writer_;
     std::function<void()> changed_;

@@ -20,8 +20,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr uid_t nobody = 65534;
-
 constexpr const char* key_types[] = {"ed25519", "rsa"}; // as clients should prefer them
 
 // Descriptors of the waiting lom-ssh.
@@ -253,10 +251,7 @@ Result<void> SshDoor::start_helper() {
     options.program_folder = programs.get();
     // The working folder is the run folder, for the same reason: lom-ssh and lom resume there.
     options.working_folder = run_dir.get();
-    if (geteuid() == 0) {
-        options.uid = nobody;
-        options.gid = nobody;
-    }
+    run_as_nobody(options);
     const auto process = spawn(options);
     if (!process)
         return process.fault();

@@ -72,9 +72,9 @@ struct Transfers::Run {
     int open_ends = 2; ///< of output and words
 };
 
-Transfers::Transfers(Loop& loop, const Paths& paths)
+Transfers::Transfers(Loop& loop, const Paths& paths, const ImagePolicySettings& policy)
     : loop_(loop), program_(paths.programs + "/lom-media"),
-      known_hosts_(paths.state_dir + "/known_hosts") {}
+      known_hosts_(paths.state_dir + "/known_hosts"), policy_(policy) {}
 
 Transfers::~Transfers() {
     for (const auto& run : runs_)
@@ -85,6 +85,8 @@ Result<std::shared_ptr<Transfers::Run>>
 Transfers::begin(const Remote& remote, const char* direction, std::uint64_t most, int to) {
     if (runs_.size() >= most_at_once)
         return Fault{FaultKind::busy, "Too many files are on their way; try again soon."};
+    if (const auto allowed = policy_.check(remote.uri, remote.roles); !allowed)
+        return allowed.fault();
     std::array<Pipe, 4> pipes; // stdin, stdout, stderr, credentials
     for (Pipe& pipe : pipes) {
         auto made = make_pipe();
@@ -97,13 +99,16 @@ Transfers::begin(const Remote& remote, const char* direction, std::uint64_t most
         write(pipes[3].write.get(), secret.data(), secret.size()) < 0)
         return Fault{FaultKind::invalid_value, "The password is too long."};
     pipes[3].write.reset();
-    const auto process =
-        spawn({.argv = {program_, remote.uri, direction, "--tell-size", "--credentials-fd", "3",
-                        "--known-hosts", known_hosts_, "--max-bytes", std::to_string(most)},
-               .fds = {{pipes[0].read.get(), 0},
-                       {to < 0 ? pipes[1].write.get() : to, 1},
-                       {pipes[2].write.get(), 2},
-                       {pipes[3].read.get(), 3}}});
+    std::vector<std::string> argv{
+        program_, remote.uri,      direction,    "--tell-size", "--credentials-fd",
+        "3",      "--known-hosts", known_hosts_, "--max-bytes", std::to_string(most)};
+    for (std::string& option : policy_.options(remote.roles))
+        argv.push_back(std::move(option));
+    const auto process = spawn({.argv = std::move(argv),
+                                .fds = {{pipes[0].read.get(), 0},
+                                        {to < 0 ? pipes[1].write.get() : to, 1},
+                                        {pipes[2].write.get(), 2},
+                                        {pipes[3].read.get(), 3}}});
     if (!process)
         return process.fault();
     auto run = std::make_shared<Run>();

@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "base/result.h"
+#include "sp/service/image_policy.h"
 #include "sp/service/managed_host.h"
 
 #include <functional>
@@ -22,9 +23,10 @@ class Transfers {
     struct Remote {
         std::string uri; ///< sftp://[USER@]HOST[:PORT]/PATH; to fetch also http(s)
         std::string password;
+        Roles roles; ///< of who names it
     };
 
-    Transfers(Loop& loop, const Paths& paths);
+    Transfers(Loop& loop, const Paths& paths, const ImagePolicySettings& policy);
     ~Transfers(); ///< ends what still runs; its callbacks never come
 
     /// The file's content; a longer one is a fault.
@@ -52,6 +54,7 @@ class Transfers {
     Loop& loop_;
     std::string program_;
     std::string known_hosts_;
+    const ImagePolicySettings& policy_;
     std::set<std::shared_ptr<Run>> runs_;
 };
 

@@ -27,7 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr uid_t nobody = 65534;
 constexpr int listener_number = 3;
 constexpr int pem_number = 4;
 constexpr int ticket_number = 5;
@@ -73,13 +72,6 @@ Result<UniqueFd> pipe_with(const std::string& text) {
     if (write(ends[1], text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         return Fault{FaultKind::invalid_value, "The certificate is longer than 64 KiB."};
     return read_end;
-}
-
-void without_rights(SpawnOptions& options) {
-    if (geteuid() == 0) {
-        options.uid = nobody;
-        options.gid = nobody;
-    }
 }
 
 } // namespace
@@ -195,7 +187,7 @@ Result<void> WebDoor::spawn_web() {
         options.argv.insert(options.argv.end(), {"--ui-fd", std::to_string(ui_number)});
         options.fds.emplace_back(ui.get(), ui_number);
     }
-    without_rights(options);
+    run_as_nobody(options);
     const auto process = spawn(options);
     if (!process)
         return process.fault();
@@ -371,7 +363,7 @@ void WebDoor::inspect(UniqueFd pem, std::function<void(Result<CertificateFacts>)
                     std::to_string(facts_number)};
     options.program_folder = programs.get();
     options.fds = {{pem.get(), pem_number}, {write_end.get(), facts_number}};
-    without_rights(options);
+    run_as_nobody(options);
     const auto process = spawn(options);
     if (!process)
         return done(process.fault());

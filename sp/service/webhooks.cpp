@@ -15,7 +15,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr uid_t nobody = 65534;
 constexpr int hook_number = 3;
 constexpr int events_number = 4;
 constexpr auto again_after = 2s; // a deliverer that dies
@@ -158,10 +157,7 @@ void Webhooks::start(const std::string& name) {
     if (!events)
         return again();
     options.fds = {{theirs.get(), hook_number}, {events->get(), events_number}};
-    if (geteuid() == 0) {
-        options.uid = nobody;
-        options.gid = nobody;
-    }
+    run_as_nobody(options);
     const auto process = spawn(options);
     if (!process)
         return again();

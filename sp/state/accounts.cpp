@@ -143,7 +143,11 @@ Result<void> Accounts::set_roles(const std::string& name, Roles roles) {
     if (is_last_user_manager(name) && !roles.intersects(Role::user))
         return Fault{FaultKind::wrong_state,
                      "This is the last account with the role u; it must keep it."};
-    return database_.execute("UPDATE accounts SET roles=? WHERE name=?", {roles.letters(), name});
+    const auto stored =
+        database_.execute("UPDATE accounts SET roles=? WHERE name=?", {roles.letters(), name});
+    if (stored && roles_changed_)
+        roles_changed_(name, roles);
+    return stored;
 }
 
 void Accounts::set_password(const std::string& name, const std::string& password, Done done) {

@@ -47,6 +47,10 @@ class Accounts {
     /// The last account with the role u cannot be deleted or lose it.
     Result<void> remove(const std::string& name);
     Result<void> set_roles(const std::string& name, Roles roles);
+    /// Calls `listener` after an account's roles have changed.
+    void on_roles(std::function<void(const std::string& name, Roles)> listener) {
+        roles_changed_ = std::move(listener);
+    }
     void set_password(const std::string& name, const std::string& password, Done done);
     /// The same work for a wrong name, a wrong password and a locked account. After failures the
     /// answer takes longer: 1 s, 2 s, 4 s, at most 8 s, per source and per account.
@@ -69,6 +73,7 @@ class Accounts {
                 Verified verified);
 
     Loop& loop_;
+    std::function<void(const std::string&, Roles)> roles_changed_;
     Database& database_;
     AccountKeys keys_;
     LoginGuard guard_;

@@ -1,4 +1,5 @@
 // /HOST/console, also /SP/console: the host's serial console.
+#include "sp/targets/presence.h"
 #include "sp/targets/targets.h"
 #include "sp/targets/transfer_verbs.h"
 
@@ -28,6 +29,7 @@ void start_console(ManagedHost& host, const VerbCall& call, const Verb::Done& do
     // From the line that the console stands in: a prompt that waits there is to be seen.
     const std::uint64_t here = host.console().offset_of_last_lines(1);
     auto fd = host.console().attach({.who = call.caller.account + " (" + call.caller.source + ")",
+                                     .session = call.caller.session,
                                      .write = true,
                                      .force = call.force,
                                      .offset = call.console_offset.value_or(here)},
@@ -48,6 +50,13 @@ Target::Ptr log_target(ManagedHost& host, const char* name, const char* doc,
     target->text([&host, read] { return (host.*read)(); },
                  [&host] { return *host.settings().pause_count; });
     return target;
+}
+
+std::vector<Presence::Person> readers_of(ManagedHost& host) {
+    std::vector<Presence::Person> people;
+    for (const kvms::ConsoleClient& client : host.console().clients())
+        people.push_back({client.who, client.session, true, client.writer});
+    return people;
 }
 
 } // namespace
@@ -89,6 +98,8 @@ Target::Ptr console_target(const TargetContext& context) {
                                 .doc = "Whether a second session may watch; disabled: it is told "
                                        "that the console is in use.",
                                 .write = Role::admin});
+    add_presence(*target,
+                 {.seat = host.console_seat(), .people = [&host] { return readers_of(host); }});
     target->verb({.name = "start",
                   .doc = "Connects to the console; -force takes the keyboard from who has it.",
                   .role = Role::console,

@@ -1,39 +1,71 @@
 // /SP/services/kvms/host_storage_device and its like: images as the host's USB devices.
-#include "kvms/library/library.h"
 #include "kvms/media/uri.h"
 #include "sp/targets/clock_text.h"
+#include "sp/targets/size_type.h"
 #include "sp/targets/targets.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
 
 namespace lom {
 
 namespace {
 
 constexpr std::int64_t longest_outage = 7 * 86400;
+constexpr std::size_t longest_authorities = 48U << 10U;
+constexpr std::uint64_t least_cache = 2U << 20U;
+constexpr std::uint64_t most_cache = std::uint64_t{64} << 30U;
+constexpr std::uint64_t most_disk_cache = std::uint64_t{16} << 40U;
 
-Result<void> check_uri(const std::string& uri) {
-    if (uri.empty())
+Result<void> check_authorities(const std::string& pem) {
+    if (pem.empty() ||
+        (pem.size() <= longest_authorities && pem.starts_with("-----BEGIN CERTIFICATE-----")))
         return {};
-    if (const std::string name = MediaSlot::library_name(uri); !name.empty())
-        return kvms::Library::check_name(name);
-    const auto parsed = media::parse_image_uri(uri);
-    return parsed ? Result<void>() : parsed.fault();
+    return Fault{FaultKind::invalid_value,
+                 "Give certificates as PEM in one line, newlines as \\n: -----BEGIN "
+                 "CERTIFICATE-----\\n..., at most 48 KiB."};
 }
 
-/// Answers when the status has settled, or with what it waits for.
-void apply(MediaSlot& slot, const std::string& done_so_far, const Property::Done& done) {
+Result<void> check_pin(const std::string& pin) {
+    static constexpr std::string_view begin = "sha256//";
+    static constexpr std::size_t length = 44; // of 32 bytes in base64
+    const auto is_base64 = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '+' || c == '/';
+    };
+    if (pin.empty() ||
+        (pin.starts_with(begin) && pin.size() == begin.size() + length && pin.back() == '=' &&
+         std::all_of(pin.begin() + begin.size(), pin.end() - 1, is_base64)))
+        return {};
+    return Fault{FaultKind::invalid_value,
+                 "Give the SHA-256 of the server's public key as sha256// and 44 characters of "
+                 "base64."};
+}
+
+/// Follows the settings, and answers when the status has settled, or with what it waits for. The
+/// audit log gets one line with who has put what into the drive, whichever of its properties did
+/// it.
+void apply(MediaSlot& slot, Log& audit, const Caller& caller, const std::string& done_so_far,
+           const Property::Done& done) {
+    const MediaSettings& settings = slot.settings();
+    if (*settings.mode == StorageMode::remote && !settings.server_uri->empty())
+        audit.append("Audit", "Log", "info",
+                     caller.account + " from " + caller.source + ": insert " +
+                         *settings.server_uri);
     slot.apply([done_so_far, done](const std::string& waits_for) {
         done(SetOutcome{.message = waits_for.empty() ? "" : done_so_far + waits_for});
     });
 }
 
-/// Stores a value that changes what is mounted.
+/// Stores a value that changes what is inserted.
 template <typename T>
-auto set_and_apply(MediaSlot& slot, Setting<T>& setting, const std::string& name) {
-    return [&slot, &setting, name](const Caller&, const T& value, const Property::Done& done) {
+auto set_and_apply(MediaSlot& slot, Log& audit, Setting<T>& setting, const std::string& name) {
+    return [&slot, &audit, &setting, name](const Caller& caller, const T& value,
+                                           const Property::Done& done) {
         if (const auto stored = setting.set(value); !stored)
             return done(stored.fault());
         const std::string text = Codec<T>::type().print(Codec<T>::wrap(value));
-        apply(slot, "Set '" + name + "' to '" + text + "'. ", done);
+        apply(slot, audit, caller, "Set '" + name + "' to '" + text + "'. ", done);
     };
 }
 
@@ -44,10 +76,10 @@ void forget_host_key(MediaSlot& slot, const Property::Done& done) {
         return done(Fault{FaultKind::wrong_state, "Set server_URI first: it names the server."});
     if (const auto forgotten = slot.forget_host_key(uri->host, uri->port); !forgotten)
         return done(forgotten.fault());
-    apply(slot, "", done);
+    slot.apply([done](const std::string&) { done(SetOutcome{}); });
 }
 
-Target::Ptr remote_target(MediaSlot& slot) {
+Target::Ptr remote_target(MediaSlot& slot, Log& audit) {
     auto target = Target::make("remote", "Where the image lies.");
     MediaSettings& settings = slot.settings();
     const Roles role = Role::admin | Role::console;
@@ -78,12 +110,14 @@ Target::Ptr remote_target(MediaSlot& slot) {
          .write = role,
          .get = [&settings] { return *settings.server_uri; },
          .set =
-             [apply = set_and_apply(slot, settings.server_uri, "server_URI")](
-                 const Caller& caller, const std::string& uri, const Property::Done& done) {
-                 if (const auto fine = check_uri(uri); !fine)
-                     return done(fine.fault());
-                 apply(caller, uri, done);
+             [&slot, &audit](const Caller& caller, const std::string& uri,
+                             const Property::Done& done) {
+                 if (const auto set = slot.set_image(uri, caller.account, caller.roles); !set)
+                     return done(set.fault());
+                 apply(slot, audit, caller, "Set 'server_URI' to '" + uri + "'. ", done);
              }});
+    target->shows<std::string>("set_by", "The account that set server_URI.",
+                               [&settings] { return *settings.set_by; });
     target->persistent<std::string>(settings.ssh_key,
                                     {.name = "ssh_key",
                                      .doc = "Private key for the account, in one line: newlines as "
@@ -91,6 +125,22 @@ Target::Ptr remote_target(MediaSlot& slot) {
                                      .write = role,
                                      .secret = true,
                                      .changed = changed});
+    target->persistent<std::string>(
+        settings.tls_ca,
+        {.name = "tls_ca",
+         .doc = "Certificates of the authorities that an https server is checked by: PEM in one "
+                "line, newlines as \\n; empty: those of the service processor's machine.",
+         .write = role,
+         .check = check_authorities,
+         .changed = changed});
+    target->persistent<std::string>(
+        settings.tls_pin,
+        {.name = "tls_pin",
+         .doc = "sha256//BASE64 of the public key that an https server must have, checked instead "
+                "of authorities; empty: none.",
+         .write = role,
+         .check = check_pin,
+         .changed = changed});
     target->persistent<std::string>(settings.username, {.name = "username",
                                                         .doc = "Account on the image's server.",
                                                         .write = role,
@@ -102,7 +152,7 @@ Target::Ptr remote_target(MediaSlot& slot) {
                     "written to, and only one device may have it then.",
              .write = role,
              .get = [&settings] { return *settings.writable; },
-             .set = set_and_apply(slot, settings.writable, "writable")});
+             .set = set_and_apply(slot, audit, settings.writable, "writable")});
     return target;
 }
 
@@ -118,7 +168,64 @@ std::string size_text(std::uint64_t bytes) {
     return std::to_string((bytes + (1U << 19U)) >> 20U) + " MB";
 }
 
-Target::Ptr media_slot_target(MediaSlot& slot) {
+std::string percent_text(const kvms::DriveStatus& image, std::uint64_t percent) {
+    return image.size == 0 ? "" : std::to_string(percent) + "%";
+}
+
+/// One digit after the point.
+std::string decimal_text(std::uint64_t value, std::uint64_t unit, const char* name) {
+    char text[48];
+    snprintf(text, sizeof(text), "%.1f %s", static_cast<double>(value) / static_cast<double>(unit),
+             name);
+    return text;
+}
+
+/// A size that the next lom-media is started with.
+void declare_size(Target& target, const char* name, const char* doc, Setting<std::int64_t>& setting,
+                  std::uint64_t least, std::uint64_t most, bool or_none) {
+    target.managed<ByteSize>(
+        {.name = name,
+         .doc = doc,
+         .write = Role::admin | Role::console,
+         .get = [&setting] { return ByteSize{static_cast<std::uint64_t>(*setting)}; },
+         .set =
+             [&setting, least, most, or_none](const Caller&, ByteSize size,
+                                              const Property::Done& done) {
+                 const bool none = or_none && size.bytes == 0;
+                 if (!none && (size.bytes < least || size.bytes > most))
+                     return done(Fault{FaultKind::invalid_value,
+                                       "Give " + std::string(or_none ? "0 or " : "") +
+                                           size_type().print(Codec<ByteSize>::wrap({least})) +
+                                           " to " +
+                                           size_type().print(Codec<ByteSize>::wrap({most})) + "."});
+                 if (const auto stored = setting.set(static_cast<std::int64_t>(size.bytes));
+                     !stored)
+                     return done(stored.fault());
+                 done(SetOutcome{});
+             }});
+}
+
+/// How the reading goes.
+void show_figures(Target& target, const MediaSlot& slot) {
+    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
+                              [&slot] { return size_text(slot.image().bytes_read); });
+    target.shows<std::string>(
+        "cache_hits", "Part of what the guest read that was here already.",
+        [&slot] { return percent_text(slot.image(), slot.image().cache_hits); });
+    target.shows<std::string>("fill", "Part of the image that needs its source no more.",
+                              [&slot] { return percent_text(slot.image(), slot.image().fill); });
+    target.shows<std::string>(
+        "latency", "Time that the source takes for its fastest answers.", [&slot] {
+            const std::uint64_t latency = slot.image().latency;
+            return latency == 0 ? std::string() : decimal_text(latency, 1000, "ms");
+        });
+    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&slot] {
+        return slot.image().size == 0 ? std::string()
+                                      : decimal_text(slot.image().rate, 1U << 20U, "MB/s");
+    });
+}
+
+Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
     MediaSettings& settings = slot.settings();
     const Roles role = Role::admin | Role::console;
     auto target = Target::make(slot.device().target, slot.device().doc);
@@ -128,25 +235,24 @@ Target::Ptr media_slot_target(MediaSlot& slot) {
              .doc = "Set to true to take the image out of a tray that the guest has locked and "
                     "does not open; its reads fail from then on.",
              .write = role,
-             .set = [&slot](const Caller&, bool force, const Property::Done& done) {
+             .set = [&slot, &audit](const Caller& caller, bool force, const Property::Done& done) {
                  const auto begun = force ? slot.force_eject() : Result<void>();
                  if (!begun || !force)
                      return done(begun ? Result<SetOutcome>(SetOutcome{}) : begun.fault());
-                 apply(slot, "", done);
+                 apply(slot, audit, caller, "", done);
              }});
     target->managed<StorageMode>(
         {.name = "mode",
          .doc = "remote: the image of the target 'remote' is in the drive.",
          .write = role,
          .get = [&settings] { return *settings.mode; },
-         .set = set_and_apply(slot, settings.mode, "mode")});
+         .set = set_and_apply(slot, audit, settings.mode, "mode")});
     const auto follow = [&slot] { slot.follow_outage_policy(); };
     target->persistent<OnOutage>(
         settings.on_outage,
         {.name = "on_outage",
          .doc = "What becomes of a guest that reads while the image's source is away for more than "
-                "20 seconds. wait: it is held, and goes on when the source is back. report: it "
-                "gets an I/O error.",
+                "20 seconds.",
          .write = Role::admin | Role::console,
          .changed = follow});
     target->persistent<std::int64_t>(
@@ -157,6 +263,14 @@ Target::Ptr media_slot_target(MediaSlot& slot) {
          .write = Role::admin | Role::console,
          .check = check_outage_timeout,
          .changed = follow});
+    declare_size(*target, "cache_size",
+                 "Most memory for what was read of the image; from the next insertion on.",
+                 settings.cache_size, least_cache, most_cache, false);
+    declare_size(*target, "disk_cache_size",
+                 "Most disk space for what was read of all images, kept for another time; from the "
+                 "next insertion on. 0: none is kept.",
+                 settings.disk_cache_size, least_cache, most_disk_cache, true);
+    show_figures(*target, slot);
     target->shows<std::string>("last_error", "What the image's source failed with last.",
                                [&slot] { return slot.image().last_error; });
     target->shows<std::string>("size", "Size of the image.",
@@ -175,15 +289,15 @@ Target::Ptr media_slot_target(MediaSlot& slot) {
                                 [&slot] { return static_cast<std::int64_t>(slot.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&slot] { return slot.image().volume_id; });
-    target->child(remote_target(slot));
+    target->child(remote_target(slot, audit));
     return target;
 }
 
 } // namespace
 
-void add_media_devices(Target& kvms, ManagedHost& host) {
-    for (const auto& slot : host.media())
-        kvms.child(media_slot_target(*slot));
+void add_media_devices(Target& kvms, const TargetContext& context) {
+    for (const auto& slot : context.host.media())
+        kvms.child(media_slot_target(*slot, context.audit));
 }
 
 } // namespace lom

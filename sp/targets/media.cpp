@@ -75,12 +75,12 @@ Verb load_image(MediaLibrary& library) {
               .role = librarian,
               .asks = false,
               .run = [&library](const VerbCall& call, const std::string&, const Verb::Done& done) {
-                  library.load({text_of(call, "source"), text_of(call, "password")},
-                               [done](const Result<std::string>& loaded) {
-                                   done(loaded
-                                            ? Result<VerbOutcome>(VerbOutcome{.message = *loaded})
-                                            : loaded.fault());
-                               });
+                  library.load(
+                      {text_of(call, "source"), text_of(call, "password"), call.caller.roles},
+                      [done](const Result<std::string>& loaded) {
+                          done(loaded ? Result<VerbOutcome>(VerbOutcome{.message = *loaded})
+                                      : loaded.fault());
+                      });
               }};
     verb.takes = {
         Target::property_of<std::string>(

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/wait.h>
@@ -100,7 +101,8 @@ void ping(Loop& loop, const std::string& family, const std::string& host,
         return done(fine.fault());
     const auto process =
         spawn({.argv = {"ping", family, "-n", "-q", "-c", "1", "-w", "5", "--", host},
-               .stderr_path = "/dev/null"});
+               .stderr_path = "/dev/null",
+               .capabilities = {CAP_NET_RAW}});
     if (!process)
         return done(Fault{FaultKind::unavailable,
                           process.fault().message + "; install the package iputils-ping."});

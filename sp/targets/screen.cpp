@@ -1,5 +1,6 @@
 // /HOST/screen: the host's screen, keyboard and mouse; its service below /SP/services/kvms.
 #include "kvms/screen/keys.h"
+#include "sp/targets/presence.h"
 #include "sp/targets/targets.h"
 #include "sp/targets/transfer_verbs.h"
 
@@ -142,20 +143,11 @@ Verb picture_verb(ManagedHost& host, Transfers& transfers, bool last) {
     return verb;
 }
 
-std::vector<std::string> viewer_names(ManagedHost& host) {
-    std::vector<std::string> names;
+std::vector<Presence::Person> viewers_of(ManagedHost& host) {
+    std::vector<Presence::Person> people;
     for (const auto& viewer : host.screen().status().viewers)
-        names.push_back(viewer.who + (viewer.writer      ? " writes"
-                                      : viewer.may_write ? " may write"
-                                                         : " looks"));
-    return names;
-}
-
-std::string writer_name(ManagedHost& host) {
-    for (const auto& viewer : host.screen().status().viewers)
-        if (viewer.writer)
-            return viewer.who;
-    return {};
+        people.push_back({viewer.who, viewer.session, viewer.may_write, viewer.writer});
+    return people;
 }
 
 Result<SetOutcome> outcome(const Result<void>& done, const char* message) {
@@ -268,10 +260,8 @@ Target::Ptr screen_target(const TargetContext& context) {
             const auto& status = host.screen().status();
             return status.connected ? size_of(status.width, status.height) : std::string();
         });
-    target->shows<std::vector<std::string>>("viewers", "Who looks at the screen.",
-                                            [&host] { return viewer_names(host); });
-    target->shows<std::string>("writer", "Who has keyboard and mouse.",
-                               [&host] { return writer_name(host); });
+    add_presence(*target,
+                 {.seat = host.screen_seat(), .people = [&host] { return viewers_of(host); }});
     add_input(*target, host);
     reads_screen(*target, host, false);
     target->verb(picture_verb(host, context.transfers, false));

@@ -86,7 +86,8 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     auto services = Target::make("services", "What the service processor offers.");
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
     add_kvms_properties(*kvms, context);
-    add_media_devices(*kvms, context.host);
+    add_media_devices(*kvms, context);
+    kvms->child(image_policy_target(context.image_policy));
     services->child(services_https_target(context));
     services->child(kvms);
     services->child(services_ssh_target(context));

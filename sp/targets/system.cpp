@@ -350,7 +350,7 @@ Target::Ptr system_target(const TargetContext& context) {
         return static_cast<std::int64_t>(problems->table()().rows.size());
     });
     target->shows<PowerText>("power_state", "On or Off.", [&host] { return power_of(host); });
-    add_power_verbs(*target, host);
+    add_power_verbs(*target, context.host);
     target->child(problems);
     target->child(memory_target(host));
     target->child(networking_target(host));
@@ -379,7 +379,7 @@ Target::Ptr legacy_system_target(const TargetContext& context) {
         return std::string(needs_service(host) ? "Faulted" : "OK");
     });
     target->shows<PowerText>("power_state", "On or Off.", [&host] { return power_of(host); });
-    add_power_verbs(*target, host);
+    add_power_verbs(*target, context.host);
     target->child(locate_target(context.host));
     return target;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "sp/service/image_policy.h"
 #include "sp/service/managed_host.h"
 #include "sp/service/media_library.h"
 #include "sp/service/transfers.h"
@@ -51,6 +52,7 @@ struct TargetContext {
     WebDoor& web;
     Webhooks& webhooks;
     Transfers& transfers;
+    ImagePolicySettings& image_policy;
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
@@ -73,8 +75,9 @@ Target::Ptr logs_target(const TargetContext& context);
 Target::Ptr alertmgmt_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
 /// What takes an image, below /SP/services/kvms.
-void add_media_devices(Target& kvms, ManagedHost& host);
+void add_media_devices(Target& kvms, const TargetContext& context);
 Target::Ptr media_target(const TargetContext& context);
+Target::Ptr image_policy_target(ImagePolicySettings& settings);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr bootmode_target(vmm::Host& host);
 Target::Ptr domain_target(vmm::Host& host);
@@ -87,6 +90,6 @@ Target::Ptr legacy_system_target(const TargetContext& context);
 /// What needs somebody's attention now, for /System.
 Target::Ptr open_problems_target(const TargetContext& context);
 /// start, stop and reset of the host, for /System and /SYS.
-void add_power_verbs(Target& target, vmm::Host& host);
+void add_power_verbs(Target& target, ManagedHost& host);
 
 } // namespace lom

@@ -63,13 +63,13 @@ Verb load_verb(Transfers& transfers, std::string doc, Roles role, TakeContent ta
                   if (equal_ignoring_case(source, "console"))
                       return take(call.caller, text_of(call, "content"),
                                   finish(done, "Load successful."));
-                  transfers.fetch({source, text_of(call, "password")}, most_loaded,
-                                  [take, caller = call.caller, done](Result<std::string> content) {
-                                      if (!content)
-                                          return done(content.fault());
-                                      take(caller, std::move(*content),
-                                           finish(done, "Load successful."));
-                                  });
+                  transfers.fetch(
+                      {source, text_of(call, "password"), call.caller.roles}, most_loaded,
+                      [take, caller = call.caller, done](Result<std::string> content) {
+                          if (!content)
+                              return done(content.fault());
+                          take(caller, std::move(*content), finish(done, "Load successful."));
+                      });
               }};
     verb.takes = {
         text_property("source",
@@ -84,8 +84,8 @@ Verb load_verb(Transfers& transfers, std::string doc, Roles role, TakeContent ta
 
 void send_dump(Transfers& transfers, const VerbCall& call, std::string content,
                const Verb::Done& done) {
-    transfers.store({text_of(call, "destination"), text_of(call, "password")}, std::move(content),
-                    [done](const Result<void>& stored) {
+    transfers.store({text_of(call, "destination"), text_of(call, "password"), call.caller.roles},
+                    std::move(content), [done](const Result<void>& stored) {
                         done(stored
                                  ? Result<VerbOutcome>(VerbOutcome{.message = "Dump successful."})
                                  : stored.fault());

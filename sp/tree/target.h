@@ -56,11 +56,13 @@ struct VerbCall {
     std::vector<std::pair<std::string, Value>> properties; ///< of create, parsed and complete
     std::optional<std::uint64_t> console_offset;
     bool resumed = false;
-    std::string new_name; ///< of create: the last part of the path
+    bool may_wait = false; ///< the door asks again when the answer is `waits_for`
+    std::string new_name;  ///< of create: the last part of the path
 };
 
 struct VerbOutcome {
-    std::string message; ///< "Starting /SYS"
+    std::string message;   ///< "Starting /SYS"
+    std::string waits_for; ///< a sentence: nothing was done yet, and it is worth asking again
     std::string stream;
     std::string escape;
     UniqueFd fd;

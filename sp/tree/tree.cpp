@@ -200,7 +200,7 @@ void Tree::run(VerbCall call, std::string_view path, std::string_view name,
                   record.done = static_cast<bool>(outcome);
                   if (!outcome)
                       record.reason = outcome.fault().message;
-                  if (!quiet)
+                  if (!quiet && (!outcome || outcome->waits_for.empty()))
                       audit(record);
                   done(std::move(outcome));
               });

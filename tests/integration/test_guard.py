@@ -453,6 +453,14 @@ def test_banners(sp):
                'connect_message=""')
 
 
+@pytest.fixture(scope="module", autouse=True)
+def left_alone():
+    """A session of a service processor of its own, which nobody touches while the tests here run."""
+    with Lomd() as sp:
+        assert sp.lom("set", "/SP/cli", "timeout=1").returncode == 0
+        yield sp, sp.terminal(), time.monotonic()
+
+
 def test_prompt_and_idle_time(sp):
     assert sp.lom("set", "/SP/cli", "timeout=1441").returncode == 2
     assert sp.lom("set", "/SP/cli", "timeout=15", 'prompt="<HOSTNAME>> "').returncode == 0
@@ -508,3 +516,13 @@ def test_lom_ssh_and_its_shells_are_confined(sp):
             assert re.search(r"^Uid:\s+65534\s+65534\s+65534", status, re.MULTILINE), "nobody"
             assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
     person.close()
+
+
+# -- the idle timeout; last, so that its minute passes while the tests above run
+
+def test_a_session_that_nobody_touches_ends(left_alone):
+    sp, session, since = left_alone
+    assert session.isalive() or time.monotonic() - since > 60
+    session.expect(pexpect.EOF, timeout=90)
+    assert time.monotonic() - since >= 60
+    assert "127.0.0.1" not in sp.lom("show -level all /SP/sessions").stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import socket
@@ -164,7 +165,32 @@ def sandbox(unit):
 
 def confined(root, sandbox):
     programs = {"lomd": root / "usr/sbin/lomd", "lom": root / "usr/bin/lom"}
-    return Lomd(programs=programs, preexec_fn=sandbox.enter)
+    sp = Lomd(programs=programs, preexec_fn=sandbox.enter)
+    for folder in (sp.state_dir, sp.run_dir):  # as StateDirectory= and RuntimeDirectory= do
+        folder.mkdir(mode=0o711)
+        os.chown(folder, sandbox.user, sandbox.user)
+    (sp.home / "password").touch(mode=0o600)
+    os.chown(sp.home / "password", sandbox.user, -1)
+    return sp
+
+
+def of_process(pid):
+    """Uid and capabilities of a process."""
+    with open(f"/proc/{pid}/status") as file:
+        facts = dict(re.findall(r"(\w+):\t(\S+)", file.read()))
+    return int(facts["Uid"]), int(facts["CapPrm"], 16) | int(facts["CapEff"], 16)
+
+
+def started_by(sp):
+    """Name, uid and capabilities of all that lies in the service's folders."""
+    mine = str(sp.home).encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            arguments, name = (entry / "cmdline").read_bytes(), (entry / "comm").read_text().strip()
+            if mine in arguments or any(str(sp.home) in str(p) for p in [os.readlink(entry / "cwd")]):
+                yield name, *of_process(entry.name)
+        except OSError:
+            pass  # ended just now
 
 
 def log_in(sp):
@@ -185,9 +211,9 @@ def test_the_installed_service_runs(root, sandbox):
                 assert web.recv(64).startswith(b"HTTP/1.1 ")
         assert sp.lom("set /SP/network/test ping=127.0.0.1").stdout == "Ping of 127.0.0.1 succeeded\n"
         with open(f"/proc/{sp.process.pid}/status") as file:
-            facts = dict(re.findall(r"(\w+):\t(\S+)\n", file.read()))
-        assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
-        assert int(facts["CapEff"], 16) & ~sum(1 << bit for bit in sandbox.kept) == 0
+            facts = dict(re.findall(r"(\w+):\t(\S+)", file.read()))
+        assert (facts["NoNewPrivs"], facts["Seccomp"], int(facts["Uid"])) == ("1", "2", sandbox.user)
+        assert int(facts["CapEff"], 16) == sum(1 << bit for bit in sandbox.own)
 
 
 @pytest.mark.qemu
@@ -199,6 +225,11 @@ def test_the_installed_service_runs_a_host_with_a_remote_image(root, sandbox, tm
         demo_host.boot_cd(sp)
         wait_until(lambda: b"Linux version" in demo_host.console_log(sp), demo_host.BOOT_LIMIT,
                    "the guest's kernel comes from the image")
+        running = {name: (uid, held) for name, uid, held in started_by(sp)}
+        assert running["lom-media"] == (sandbox.user, 1 << 21), "CAP_SYS_ADMIN, to mount"
+        for helper in ("lom-ssh", "lom-web", "openlom-host0"):
+            uid, held = running[helper]
+            assert held == 0 and uid not in (0, sandbox.user), helper
         # The next lomd, confined anew, still has host and image.
         sp.kill9()
         sp.start()

@@ -307,7 +307,7 @@ def test_bad_credentials_exit_with_2(server, start):
 
 def test_bad_mount_points(server, tmp_path):
     for file in (tmp_path, tmp_path / "missing", Path("/dev/null")):
-        run = subprocess.run([str(PROGRAM), server.uri(server.image), str(file)], timeout=10,
+        run = subprocess.run([str(PROGRAM), server.uri(server.image), str(file), "--allow-loopback"], timeout=10,
                              capture_output=True, check=False)
         assert run.returncode == 1
         assert b"Cannot serve the image at" in run.stderr

@@ -55,7 +55,7 @@ def fetch(uri, *options, credentials=None):
     reader, writer = os.pipe()
     os.write(writer, json.dumps(credentials or {}).encode())
     os.close(writer)
-    process = subprocess.run([str(PROGRAM), "--fetch", uri, "--credentials-fd", str(reader),
+    process = subprocess.run([str(PROGRAM), "--fetch", uri, "--allow-loopback", "--credentials-fd", str(reader),
                               *options], pass_fds=(reader,), capture_output=True, timeout=30,
                              stdin=subprocess.DEVNULL, check=False)
     os.close(reader)

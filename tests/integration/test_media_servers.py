@@ -200,7 +200,7 @@ def test_no_folder_is_allowed_by_default(tmp_path):
 
 
 def test_fetch(server):
-    done = subprocess.run([PROGRAM, "--fetch", server.uri("short.iso"), *(["--credentials-fd", "0"])],
+    done = subprocess.run([PROGRAM, "--fetch", "--allow-loopback", server.uri("short.iso"), *(["--credentials-fd", "0"])],
                           input=samba_json(server), capture_output=True, timeout=30, check=False)
     assert done.stdout == b"x" * 100, done
 

@@ -37,7 +37,7 @@ def start(server, *args, credentials=None, **pipes):
     os.close(writer)
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
              **pipes}
-    process = subprocess.Popen([str(PROGRAM), *args, "--credentials-fd", str(reader)],
+    process = subprocess.Popen([str(PROGRAM), *args, "--allow-loopback", "--credentials-fd", str(reader)],
                                pass_fds=(reader,), **pipes)
     os.close(reader)
     return process

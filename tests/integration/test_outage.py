@@ -9,10 +9,12 @@ import time
 import pytest
 
 from tests.support import demo_host, isos
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.guest import (STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, qemu_pid,
                                  wait_for)
 from tests.support.image_server import ImageServer
-from tests.support.lomd import Lomd
+from tests.support.lom_media import Background
+from tests.support.lomd import Lomd, wait_until
 
 REMOTE = f"{STORAGE}/remote"
 
@@ -80,6 +82,33 @@ def hold(sp, linux, limit):
     return reading
 
 
+def test_start_waits_for_an_image_that_is_on_its_way(sp, server):
+    """Before the others: the host is off."""
+    with FaultyProxy(server.port) as line:
+        line.drop()
+        uri = server.uri("big.iso").replace(f":{server.port}", f":{line.port}")
+        must(sp, f"set {REMOTE} username={server.username} password={server.password}")
+        sp.lom(f"set {STORAGE} mode=remote")
+        person = sp.terminal()
+        setting = Background(lambda: sp.lom(f"set {REMOTE} server_URI={uri}"))  # it waits 10 s itself
+        wait_for(sp, STORAGE, "status", "connecting", 5)
+        told = "The remote image is not there yet (connecting): " + uri
+        person.send("start -script /SYS\r")  # silent
+        person.send("\x03")
+        person.expect_exact("start: Stopped waiting; nothing was started.")
+        assert get(sp, "/HOST", "status") == "Powered Off"
+        person.send("start /SYS\ry\r")
+        person.expect_exact(told)
+        person.expect_exact("Ctrl-C stops it.")
+        line.heal()
+        person.expect_exact("Starting /SYS", timeout=20)
+        assert get(sp, STORAGE, "status") == "operational"
+        person.close(force=True)
+        setting.result(15)
+    power_off(sp)
+    must(sp, f"set {STORAGE} mode=disabled")
+
+
 def test_one_outage_from_end_to_end(sp, server, linux):
     """The steps build on each other: the first read waits 20 s, the others of the same outage do not."""
     qemu = qemu_pid(sp)
@@ -136,6 +165,56 @@ def test_one_outage_from_end_to_end(sp, server, linux):
     assert get(sp, STORAGE, "unavailable_since") == ""
     wait_for_read(linux)
     assert qemu_pid(sp) == qemu
+
+
+def test_the_guest_goes_on_and_it_is_told(sp, server, linux):
+    server.stop()
+    wait_for(sp, STORAGE, "status", "reconnecting", 20)
+    reading = Reading(linux)
+    server.start()
+    assert reading.outcome(30) == 0
+    wait_for(sp, STORAGE, "status", "operational", 10)
+    assert re.search(r": operational\. The image can be read\. It was away for \d+ s \(\d+ tr(y|ies)\)\.$",
+                     events(sp)[-1])
+
+
+def volume_id(linux):
+    linux.run("dd if=/dev/sr0 bs=2048 skip=16 count=1 of=/tmp/part 2>/dev/null")
+    return linux.get("tail -c +41 /tmp/part | head -c 32").strip()
+
+
+def test_another_image_comes_as_another_disc(sp, server, linux):
+    """Same name, same size, same time: the reader is told nothing and finds it out. Nobody gets a byte of
+    it until the image is inserted anew; then the guest sees a disc change, not a disc that changes."""
+    assert volume_id(linux) == "BIGDISC"
+    server.stop()
+    wait_for(sp, STORAGE, "status", "reconnecting", 20)
+    path = server.home / "big.iso"
+    before = path.stat()
+    path.write_bytes(disc("OTHERDISC", 48 << 20))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    server.start()
+    wait_for(sp, STORAGE, "status", "image changed", 10)
+    reading = hold(sp, linux, 5)
+    must(sp, f"set {REMOTE} server_URI={server.uri('big.iso')}")
+    wait_for(sp, STORAGE, "status", "operational", 10)
+    assert reading.outcome(20) == 1
+    wait_for(sp, "/HOST", "status", "Powered On", 5)
+    wait_until(lambda: volume_id(linux) == "OTHERDISC", 20, "the new disc is seen")
+
+
+def test_a_held_host_is_reset_and_stopped_at_once(sp, server, linux):
+    server.stop()
+    (server.home / "big.iso").chmod(0)
+    server.start()
+    wait_for(sp, STORAGE, "status", "permission denied", 20)
+    hold(sp, linux, 5)
+    for line, status in (("reset -force -script /SYS", "Powered On"), ("stop -force -script /SYS", "Powered Off")):
+        began = time.monotonic()
+        must(sp, line)
+        wait_for(sp, "/HOST", "status", status, 5)
+        assert time.monotonic() - began < 3
+    (server.home / "big.iso").chmod(0o644)
 
 
 def wait_for_read(linux):

@@ -328,6 +328,58 @@ def test_a_reader_looks_only(guest):
         guest.lom("delete -script /SP/users/looker")
 
 
+def test_a_role_that_is_taken_away_ends_what_it_allowed(guest):
+    must(guest, "create /SP/users/typist role=co password=Typing-Only-1")
+    try:
+        with forwarded(guest, "typist", "Typing-Only-1") as port:
+            viewer = Viewer(socket.create_connection(("127.0.0.1", port)))
+            wait_until(lambda: get(guest, "/HOST/screen", "writer") == "typist (127.0.0.1)", 5,
+                       "the typist writes")
+            must(guest, "set /SP/users/typist role=o")
+            began = time.monotonic()
+            wait_until(lambda: get(guest, "/HOST/screen", "viewers") == ["typist (127.0.0.1) looks"],
+                       5, "the typist looks only")
+            assert time.monotonic() - began < 1
+            viewer.press(ord("x"))
+            must(guest, "set /HOST/screen send_keys=y")
+            see(guest, r"\ny$")
+            must(guest, "set /SP/users/typist role=u")  # not even to look
+            assert viewer.closed(1)
+    finally:
+        guest.lom("delete -script /SP/users/typist")
+
+
+def test_the_keyboard_is_asked_for_kept_and_given(guest):
+    holder, asker = Control(guest), Control(guest)
+    watching = []
+
+    def say(who, word):
+        reply, _ = who.ask(op="set", target="/HOST/screen", property="seat", value=word)
+        return reply.get("fault", reply.get("ok"))["message"]
+
+    def writer():
+        return get(guest, "/HOST/screen", "writer_session")
+
+    try:
+        assert "Start it first" in say(asker, "ask")
+        watching = [Viewer(one.start_screen()) for one in (holder, asker)]
+        first = wait_until(writer, 5, "the first has the keyboard")
+        wait_until(lambda: len(get(guest, "/HOST/screen", "viewers")) == 2, 5, "both look")
+        assert "30 seconds" in say(asker, "ask")
+        assert get(guest, "/HOST/screen", "asked_by")
+        assert "Somebody else" in say(asker, "give")
+        say(holder, "keep")
+        assert (get(guest, "/HOST/screen", "asked_by"), writer()) == ("", first)
+        say(asker, "ask")
+        say(holder, "give")
+        wait_until(lambda: writer() != first, 5, "the asker has it")
+        watching[1].press(ord("g"), 0x22)
+        see(guest, r"\ng$")
+    finally:
+        for one in [*watching, holder, asker]:
+            one.close()
+
+
 def test_the_service_can_be_switched_off(guest, viewers):
     viewer = viewers()
     must(guest, "set /SP/services/kvms servicestate=disabled")

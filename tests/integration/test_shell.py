@@ -408,6 +408,20 @@ def test_a_megabyte_pasted(sp):
     client.close()
 
 
+def test_the_end_of_much_input_is_seen(sp):
+    """It may come in while the last bytes are still read; tried several times, for it is a race."""
+    client = paramiko_client(sp)
+    for _ in range(8):
+        channel = client.get_transport().open_session()
+        channel.settimeout(20)
+        channel.invoke_shell()  # without a terminal: lines on standard input
+        channel.sendall(b"x" * 1_000_000)
+        channel.shutdown_write()
+        assert channel.makefile().read().startswith(b"Invalid command - a line holds at most")
+        assert channel.recv_exit_status() == 1
+    client.close()
+
+
 # -- the console
 
 def test_console_opens_and_returns(sp):

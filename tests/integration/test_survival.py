@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -268,6 +269,25 @@ def test_reset_sp_keeps_session_ports_and_host(booted):
     assert sp.ssh("version").returncode == 0
     assert demo_host.qemu_pid(sp) == qemu
     person.close(force=True)
+
+
+def test_reset_sp_starts_what_was_installed_meanwhile():
+    with Lomd() as folders, Lomd() as sp:
+        sp.stop()
+        programs = folders.home / "programs"
+        programs.mkdir(mode=0o755)
+        for program in BUILD.glob("lom*"):
+            if program.is_file():
+                shutil.copy(program, programs)
+        sp.programs = {"lomd": programs / "lomd", "lom": programs / "lom"}
+        sp.start()
+        shutil.copy(programs / "lomd", programs / "lomd.new")
+        os.replace(programs / "lomd.new", programs / "lomd")
+        running = pathlib.Path(f"/proc/{sp.process.pid}/exe")
+        assert os.readlink(running) == f"{programs}/lomd (deleted)"
+        assert sp.lom("reset -script /SP").returncode == 0
+        wait_until(lambda: os.readlink(running) == str(programs / "lomd"), 20, "the new program runs")
+        wait_until(lambda: sp.lom("version").returncode == 0, 20, "it answers")
 
 
 # -- the image reader dies

@@ -26,7 +26,7 @@ class LomMedia:
         if not mounted(self.file):
             self.file.touch()
         self.control_path = self.folder / "control.sock" if control else None
-        argv = [str(PROGRAM), uri, str(self.file), *options]
+        argv = [str(PROGRAM), uri, str(self.file), "--allow-loopback", *options]
         if known_hosts:
             argv += ["--known-hosts", str(known_hosts)]
         if control:

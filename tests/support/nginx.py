@@ -8,10 +8,11 @@
 import base64
 import hashlib
 import os
+import signal
 import subprocess
 
 from tests.support.served_folder import ServedFolder
-from tests.support.sshd import free_port
+from tests.support.sshd import children, free_port
 
 NGINX = "/usr/sbin/nginx"
 
@@ -61,3 +62,11 @@ http {{
 
     def command(self):
         return [NGINX, "-c", str(self.folder / "config"), "-e", str(self.folder / "log")]
+
+    def kill(self):
+        """The hard way: master and workers."""
+        if self.process:
+            for pid in [self.process.pid, *children(self.process.pid)]:
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait(10)
+            self.process = None

@@ -34,7 +34,7 @@ class ReaderTest : public testing::Test, protected ImageReader::Answerer {
     }
     void refuse(ImageReader::Token token) override { refused_.insert(token); }
 
-    void open(std::int64_t modified = 1) { reader_.open({image_.size(), modified}); }
+    void open(std::int64_t modified = 1) { reader_.open({image_.size(), modified, {}}); }
     ImageReader::Token read(std::uint64_t offset, std::size_t size) {
         auto* token = reinterpret_cast<ImageReader::Token>(++next_token_);
         reader_.read(token, offset, size, now_);
@@ -377,13 +377,13 @@ TEST(Readahead, GrowsWithWhatWasRead) {
     std::uint64_t ahead = 3;
     std::size_t most = 0;
     for (std::uint64_t block = 0; block < 1000; ++block) {
-        const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, false}).ahead;
+        const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, 64, false}).ahead;
         if (range.empty())
             continue;
         EXPECT_TRUE(block == 0 || range.begin == ahead) << "no gap, nothing twice";
         ahead = range.end;
         most = std::max<std::size_t>(most, ahead - block - 1);
-        EXPECT_LE(ahead - block - 1, std::max<std::size_t>(4, block / 4 + 2));
+        EXPECT_LE(ahead - block - 1, std::max<std::size_t>(4, block / 2 + 2));
     }
     EXPECT_EQ(most, 64U);
 }
@@ -392,7 +392,7 @@ TEST(Readahead, AnUnknownLineIsExplored) {
     Readahead readahead;
     std::size_t most = 0;
     for (std::uint64_t block = 0; block < 40; ++block) {
-        const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, true}).ahead;
+        const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, 64, true}).ahead;
         most = std::max<std::size_t>(most, range.end - block - 1);
     }
     EXPECT_EQ(most, 64U);
@@ -401,7 +401,7 @@ TEST(Readahead, AnUnknownLineIsExplored) {
 TEST(Readahead, PlacesThatNobodyReadsOnFromTeachIt) {
     Readahead readahead;
     const auto jump = [&](std::uint64_t block) {
-        return readahead.on_read({block, block + 1}, {64, 64, false});
+        return readahead.on_read({block, block + 1}, {64, 64, 64, false});
     };
     const auto first = jump(100000);
     EXPECT_GT(first.ahead.end - first.ahead.begin, 16U);
@@ -421,8 +421,8 @@ TEST(Readahead, PlacesThatNobodyReadsOnFromTeachIt) {
 TEST(Readahead, StreamsAreKeptApart) {
     Readahead readahead;
     for (std::uint64_t block = 0; block < 1000; ++block) {
-        readahead.on_read({block, block + 1}, {4, 64, false});
-        const auto guess = readahead.on_read({5000 + block, 5001 + block}, {4, 64, false});
+        readahead.on_read({block, block + 1}, {4, 64, 64, false});
+        const auto guess = readahead.on_read({5000 + block, 5001 + block}, {4, 64, 64, false});
         EXPECT_TRUE(block < 400 || guess.ahead.end == 5065 + block);
     }
 }

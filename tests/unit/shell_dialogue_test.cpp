@@ -256,6 +256,28 @@ TEST_F(Dialogue, SetAsksForASecretTwice) {
     EXPECT_EQ(say("set role"), "set: Invalid command syntax: a value is missing: role=<value>\n");
 }
 
+TEST_F(Dialogue, WhatCannotBeDoneYetIsWaitedFor) {
+    tree.waits = 6;
+    terminal.answers = {"y"};
+    EXPECT_EQ(say("start /SYS"), "Are you sure you want to start /SYS (y/n)? y\n"
+                                 "The image comes.\nWaiting. Ctrl-C stops it.\n"
+                                 "Still waiting, 5 s.\n"
+                                 "Did start /SYS\n");
+    EXPECT_EQ(terminal.rests, 6);
+
+    tree.waits = 6;
+    EXPECT_EQ(say("start -script /SYS"), "Did start /SYS\n") << "a script waits in silence";
+
+    tree.waits = 1000;
+    EXPECT_THAT(say("start -script /SYS"), HasSubstr("Did start /SYS\n")) << "but not for ever";
+    EXPECT_LT(terminal.rests, 80);
+
+    tree.waits = 1000;
+    terminal.interrupted_at = terminal.rests + 3;
+    EXPECT_EQ(say("start -script /SYS"), "start: Stopped waiting; nothing was started.\n");
+    EXPECT_EQ(outcome.status, status::refused);
+}
+
 TEST_F(Dialogue, QuestionsGuardWhatHurts) {
     terminal.answers = {"n"};
     EXPECT_EQ(say("start /SYS"),
@@ -319,6 +341,8 @@ TEST_F(Dialogue, UnknownVerbs) {
                               "Did you mean 'show'?\n");
     EXPECT_EQ(say("show -lev 2"), "show: Invalid option -lev\nDid you mean '-level'?\nUsage: " +
                                       std::string(spec_of(Verb::show).usage) + "\n");
+    EXPECT_EQ(say("version -o json"),
+              "version: Invalid value 'json' of option -output\nUsage: version\n");
     EXPECT_THAT(say("show -x -o tabel"), HasSubstr("\nDid you mean 'table'?\n"));
     EXPECT_THAT(say("start -scirpt /SYS"), HasSubstr("\nDid you mean '-script'?\n"));
     EXPECT_THAT(say("shwo /SP"), HasSubstr("\nDid you mean 'show'?\n")) << "two letters swapped";
@@ -337,6 +361,31 @@ TEST_F(Dialogue, ExamineChangesNothing) {
     EXPECT_EQ(say("stop -examine -f /SYS"), "");
     EXPECT_THAT(say("stop -x /NO"), HasSubstr("stop: Invalid target /NO"));
     EXPECT_TRUE(tree.log.empty());
+}
+
+TEST_F(Dialogue, HelpFitsTheScreenOfAPerson) {
+    for (int i = 10; i < 60; ++i)
+        tree.add("/SYS",
+                 testing::FakeTree::described("property" + std::to_string(i),
+                                              "What it says goes on for longer than a line of a "
+                                              "terminal has columns to show it in.",
+                                              {}, "a"),
+                 "x");
+    const std::string whole = say("help /SYS");
+    terminal.columns = 80;
+    terminal.rows = 24;
+    for (const char* line : {"help", "help targets", "help /SYS", "help /SP", "help show"}) {
+        const std::string text = say(line);
+        EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 23) << line << "\n" << text;
+        for (const std::string& row : folded(text, 0))
+            EXPECT_LE(columns(row), 80U) << line;
+    }
+    EXPECT_THAT(say("help /SYS"), HasSubstr("property10, property11"));
+    EXPECT_THAT(say("help"), HasSubstr("Commands are: cd, create, delete,"));
+    EXPECT_EQ(say("help -output verbose /SYS"), whole);
+    EXPECT_EQ(say("help -script /SYS"), whole);
+    terminal.rows = 80;
+    EXPECT_THAT(say("help /SYS"), HasSubstr("property10 : What it says goes on for longer than a"));
 }
 
 TEST_F(Dialogue, HelpComesFromTheDescriptions) {

@@ -133,6 +133,11 @@ class FakeTree final : public Tree {
         if (fault)
             return *fault;
         control::RunReply reply;
+        if (request.may_wait && waits > 0) {
+            --waits;
+            reply.waits_for = "The image comes.";
+            return reply;
+        }
         if (request.target == "/SP/console" && request.verb == "start") {
             reply.stream = "console";
             reply.escape = "#.";
@@ -145,9 +150,9 @@ class FakeTree final : public Tree {
     FakeTarget& at(const std::string& path) { return targets_[path]; }
 
     std::vector<std::string> log; ///< what was asked of the tree
+    int waits = 0;                ///< so many times a patient run is to be asked again
     std::optional<Fault> fault;   ///< the answer to the next set and run
 
-  private:
     static control::PropertyDescription described(const std::string& name, const std::string& doc,
                                                   std::vector<std::string> values,
                                                   const std::string& role, bool secret = false) {
@@ -166,6 +171,7 @@ class FakeTree final : public Tree {
         at(path).properties.push_back(std::move(description));
     }
 
+  private:
     static Fault invalid(const std::string& path) {
         return {FaultKind::not_found, "Invalid target " + path};
     }
@@ -227,7 +233,9 @@ class FakeTerminal final : public Terminal {
         return answer;
     }
     void allow_pauses(bool allowed) override { pauses = allowed; }
+    bool rest(std::chrono::milliseconds) override { return ++rests != interrupted_at; }
     std::size_t width() const override { return columns; }
+    std::size_t height() const override { return rows; }
     Result<void> run_console(Tree&, const control::RunRequest& request,
                              control::RunReply) override {
         output += "<console of " + request.target + (request.force ? " by force" : "") + ">\n";
@@ -237,6 +245,9 @@ class FakeTerminal final : public Terminal {
     std::string output;
     std::deque<std::string> answers;
     std::size_t columns = 0;
+    std::size_t rows = 0;
+    int rests = 0;
+    int interrupted_at = 0;
     bool pauses = true;
 };
 

@@ -1,0 +1,39 @@
+#include "sp/service/image_policy.h"
+
+#include "kvms/media/image_policy.h"
+
+namespace lom {
+
+namespace {
+
+bool may_name_loopback(const ImagePolicySettings& settings, Roles roles) {
+    return *settings.loopback == LoopbackImages::admin && roles.intersects(Role::admin);
+}
+
+} // namespace
+
+Result<void> ImagePolicySettings::check(const std::string& text, Roles roles) const {
+    const auto uri = media::parse_image_uri(text);
+    if (!uri)
+        return uri.fault();
+    media::ImagePolicy policy{may_name_loopback(*this, roles), *allowed_schemes, {}};
+    for (const std::string& network : *allowed_addresses)
+        if (const auto parsed = media::parse_network(network))
+            policy.networks.push_back(*parsed);
+    return policy.check(*uri);
+}
+
+std::vector<std::string> ImagePolicySettings::options(Roles roles) const {
+    std::vector<std::string> options;
+    if (may_name_loopback(*this, roles))
+        options.emplace_back("--allow-loopback");
+    for (const std::string& network : *allowed_addresses)
+        options.push_back("--allowed-address=" + network);
+    if (!allowed_folder->empty())
+        options.push_back("--allowed-folder=" + *allowed_folder);
+    for (const std::string& scheme : *allowed_schemes)
+        options.push_back("--allowed-scheme=" + scheme);
+    return options;
+}
+
+} // namespace lom

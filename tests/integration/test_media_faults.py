@@ -1,0 +1,237 @@
+"""What networks and servers do to an image while it is read: real sshd and nginx behind a proxy
+that fails as networks do. In no case may a byte be wrong."""
+
+import hashlib
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+sys.path.insert(0, str(SUPPORT))
+import nginx as nginx_module  # noqa: E402
+import sshd as sshd_module  # noqa: E402
+from faulty_proxy import FaultyProxy  # noqa: E402
+from lom_media import PROGRAM, Background, LomMedia  # noqa: E402
+from nginx import Nginx  # noqa: E402
+from sshd import Sshd  # noqa: E402
+
+if not PROGRAM.exists():
+    pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)
+if not os.path.exists("/dev/fuse"):
+    pytest.skip("/dev/fuse is missing", allow_module_level=True)
+if sshd_module.missing() or nginx_module.missing():
+    pytest.skip(sshd_module.missing() or nginx_module.missing(), allow_module_level=True)
+
+MIB = 1 << 20
+STEP = 128 << 10
+
+
+def image_bytes(seed, size=6 * MIB + 777):
+    data = bytearray(random.Random(seed).randbytes(size))
+    data[32768:32774] = b"\x01CD001"
+    return bytes(data)
+
+
+IMAGE, OTHER = image_bytes(1), image_bytes(2)
+SHA = hashlib.sha256(IMAGE).hexdigest()
+LONG_AGO = 1_600_000_000
+
+
+def sha256_of(path):
+    """Past the kernel's page cache, so that lom-media is asked."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        found = hashlib.sha256()
+        while piece := os.read(fd, STEP):
+            found.update(piece)
+        return found.hexdigest()
+    finally:
+        os.close(fd)
+
+
+class OverSsh:
+    def __init__(self, folder):
+        self.server = Sshd(folder).start()
+        self.path = Path(self.server.put("image.iso", IMAGE))
+        self.credentials = self.server.credentials()
+
+    def uri(self, port):
+        return f"sshfs://127.0.0.1:{port}:{self.path}"
+
+    @property
+    def port(self):
+        return self.server.port
+
+    def kill(self):
+        self.server.stop()
+        self.server.kill_sessions()
+
+    def start(self):
+        self.server.start()
+
+    def close(self):
+        self.server.close()
+
+
+class OverHttp:
+    def __init__(self, folder):
+        self.server = Nginx(folder).start()
+        self.server.put("image.iso", IMAGE)
+        self.path = self.server.files / "image.iso"
+        self.credentials = {}
+
+    def uri(self, port):
+        return f"http://127.0.0.1:{port}/image.iso"
+
+    @property
+    def port(self):
+        return self.server.port
+
+    def kill(self):
+        self.server.kill()
+
+    def start(self):
+        self.server.start()
+
+    def close(self):
+        self.server.stop()
+
+
+@pytest.fixture(name="source", params=[OverSsh, OverHttp])
+def source_fixture(request, tmp_path):
+    source = request.param(tmp_path)
+    os.utime(source.path, (LONG_AGO, LONG_AGO))
+    yield source
+    source.close()
+
+
+@pytest.fixture(name="line")
+def line_fixture(source):
+    with FaultyProxy(source.port) as line:
+        yield line
+
+
+@pytest.fixture(name="media")
+def media_fixture(source, line, tmp_path):
+    folder = tmp_path / "media"
+    folder.mkdir()
+    with LomMedia(folder, source.uri(line.port), source.credentials,
+                  options=["--cache-size", str(2 * MIB)]) as media:
+        media.wait_ready()
+        media.wait_status("operational")
+        yield media
+
+
+def begin_to_read(media, line):
+    """Slowly enough that what follows strikes in the middle."""
+    line.slow(3 * MIB)
+    before = line.passed
+    reading = Background(lambda: sha256_of(media.file))
+    while line.passed < before + MIB:
+        time.sleep(0.01)
+    return reading
+
+
+@pytest.mark.parametrize("fault", ["drop", "half", "reset", "kill"])
+def test_a_second_without_the_server(source, line, media, fault):
+    reading = begin_to_read(media, line)
+    if fault == "kill":
+        source.kill()
+    else:
+        getattr(line, fault)()
+    if fault in ("reset", "kill"):
+        media.wait_status("reconnecting")
+    time.sleep(1)  # the length of the outage
+    if fault == "kill":
+        source.start()
+    line.heal()
+    assert reading.result(20) == SHA
+    report = media.wait_status("operational")
+    assert (report["since"], report["tries"]) == (0, 0)
+    if fault in ("reset", "kill"):
+        away = next(r for r in media.control.reports if r["status"] == "reconnecting")
+        assert abs(away["since"] - time.time()) < 60 and away["last_error"] == away["detail"] != ""
+        assert report["last_error"] != ""
+
+
+def test_a_line_of_64_kb_per_second(line, media):
+    """Slow is no fault: no read takes as long as the 20 s after which it would fail."""
+    line.slow(64_000)
+    fd = os.open(media.file, os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    began = time.monotonic()
+    assert os.pread(fd, 4096, 5 * MIB) == IMAGE[5 * MIB:5 * MIB + 4096]
+    assert 1 < time.monotonic() - began < 15, "slowly, but it comes"
+    os.close(fd)
+    assert all(r["status"] == "operational" for r in media.control.reports[1:])
+
+
+def written_over(path):
+    with open(path, "r+b") as file:
+        file.write(OTHER)
+
+
+def moved_over(path):
+    other = path.with_name("other.iso")
+    other.write_bytes(OTHER)
+    other.chmod(0o644)
+    other.rename(path)
+
+
+def cut(path):
+    os.truncate(path, MIB)
+
+
+def served_or_refused(media, limit):
+    """Reads on until it is refused. Whatever comes before that is right."""
+    deadline = time.monotonic() + limit
+    dice = random.Random(3)
+    fd = os.open(media.file, os.O_RDONLY)
+    try:
+        while time.monotonic() < deadline:
+            at = dice.randrange(len(IMAGE) // STEP) * STEP
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            try:
+                found = os.pread(fd, STEP, at)
+            except OSError:
+                return True
+            assert found == IMAGE[at:at + STEP], f"wrong bytes at {at}"
+        return False
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("change", [written_over, moved_over, cut])
+def test_the_file_becomes_another_while_it_is_read(source, line, media, change):
+    reading = Background(lambda: served_or_refused(media, 8))
+    time.sleep(0.2)  # it reads
+    change(source.path)
+    if change is moved_over and isinstance(source, OverSsh):
+        time.sleep(0.3)  # the open handle still reads the old file, and may
+        cut_connections(line)
+    assert reading.result(30), "it is refused"
+    assert "another one" in media.wait_status("image changed")["detail"]
+    assert not any(r["status"] == "operational" for r in media.control.reports[-1:])
+
+
+def cut_connections(line):
+    line.reset()
+    line.heal()
+
+
+def test_the_file_becomes_unreadable(source, line, media):
+    if isinstance(source, OverSsh):
+        source.path.chmod(0)
+    else:
+        source.path.unlink()  # this nginx is root's
+    cut_connections(line)
+    reading = Background(lambda: sha256_of(media.file))
+    report = media.wait_status("permission denied" if isinstance(source, OverSsh) else "no such file")
+    assert report["since"] > 0
+    with pytest.raises(OSError):
+        reading.result(5)
