@@ -39,14 +39,14 @@ void write_text(const std::string& path, const std::string& text) {
         give_up(path);
 }
 
-/// Namespaces of our own; without root's help by way of a user namespace.
+/// Namespaces of our own; without the right to them by way of a user namespace.
 void leave_the_machine() {
-    constexpr int parts = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    constexpr int parts = CLONE_NEWNS | CLONE_NEWNET;
     const uid_t uid = getuid();
     const gid_t gid = getgid();
-    if (uid == 0 ? unshare(parts) < 0 : unshare(parts | CLONE_NEWUSER) < 0)
-        give_up("no namespaces");
-    if (uid != 0) {
+    if (unshare(parts) < 0) {
+        if (unshare(parts | CLONE_NEWUSER) < 0)
+            give_up("no namespaces");
         write_text("/proc/self/setgroups", "deny");
         write_text("/proc/self/uid_map", std::to_string(uid) + " " + std::to_string(uid) + " 1");
         write_text("/proc/self/gid_map", std::to_string(gid) + " " + std::to_string(gid) + " 1");
@@ -110,9 +110,11 @@ void limit(unsigned long long most_bytes) {
 }
 
 void give_up_rights(unsigned account) {
-    if (getuid() == 0 && (setgroups(0, nullptr) < 0 || setgid(account) < 0 || setuid(account) < 0))
+    if (getuid() != account &&
+        (setgroups(0, nullptr) < 0 || setgid(account) < 0 || setuid(account) < 0))
         give_up("cannot become the library's account");
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody else would take its files in
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); // the rest goes with exec
+    prctl(PR_SET_PDEATHSIG, SIGKILL);                         // nobody else would take its files in
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
@@ -165,7 +167,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "lom-sftp: started by lomd only\n");
         return 2;
     }
-    const std::string account = getuid() == 0 ? std::string(argv[3]) : std::to_string(getuid());
+    const std::string account = argv[3];
     leave_the_machine();
     build_world(argv[1], account);
     limit(std::strtoull(argv[2], nullptr, 10));

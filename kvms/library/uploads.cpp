@@ -1,6 +1,7 @@
 #include "kvms/library/uploads.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,11 +113,15 @@ Result<UniqueFd> Uploads::begin(const std::string& key, Told told) {
     session->most = library_.room();
     link_images(*session);
     const std::string account = std::to_string(library_.place().account.value_or(getuid()));
-    const auto server =
-        spawn({.argv = {program_, session->folder, std::to_string(session->most), account},
-               .fds = {{theirs.get(), 0}, {theirs.get(), 1}, {saying.get(), 2}},
-               .environment = {"PATH=/usr/bin:/bin"},
-               .no_new_privs = false}); // it sets that itself, when the rest is done
+    const auto server = spawn(
+        {.argv = {program_, session->folder, std::to_string(session->most), account},
+         .fds = {{theirs.get(), 0}, {theirs.get(), 1}, {saying.get(), 2}},
+         // To build the server's world with and to become its account; it gives them up.
+         .capabilities = library_.place().account ? std::vector<int>{CAP_SYS_ADMIN, CAP_SETUID,
+                                                                     CAP_SETGID, CAP_DAC_OVERRIDE}
+                                                  : std::vector<int>{},
+         .environment = {"PATH=/usr/bin:/bin"},
+         .no_new_privs = false}); // it sets that itself, when the rest is done
     if (!server) {
         library_.drop_staging(session->folder);
         return server.fault();
