@@ -226,7 +226,9 @@ class TestLinux:
         linux.run("umount /mnt")
         assert get(sp, "/HOST", "status") == "Powered On"
         assert get(sp, STORAGE, "status") == "disabled"
-        must(sp, f"set {REMOTE} server_URI={server.uri('big.iso')}", f"set {STORAGE} mode=remote")
+        # Too small a cache for all of it: the next test is to need the server.
+        must(sp, f"set {STORAGE} cache_size=8M", f"set {REMOTE} server_URI={server.uri('big.iso')}",
+             f"set {STORAGE} mode=remote")
         wait_for(sp, STORAGE, "status", "operational", 10)
         wait_until(lambda: read_disc(linux) == 0, 20, "the guest reads again")
         assert volume_id(linux) == "BIGDISC"
