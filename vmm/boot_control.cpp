@@ -13,6 +13,8 @@ constexpr std::string_view prompt = "{0} ok ";
 constexpr std::chrono::minutes reset_nvram_lifetime{10};
 constexpr std::size_t pending_limit = 4096; // typed ahead of the next prompt
 constexpr std::size_t output_chunk = 4096;
+constexpr unsigned longest_await = 60; // seconds
+constexpr char control_c = 3;
 
 using Next = Execution::Next;
 
@@ -27,8 +29,43 @@ void BootControl::set_machine(const HostDefinition& definition, std::vector<Boot
     openboot_.machine.devices = std::move(devices);
 }
 
-void BootControl::set_empty_drives(std::vector<std::string> paths) {
+void BootControl::set_empty_drives(std::vector<std::string> paths,
+                                   std::vector<std::string> coming) {
     openboot_.machine.empty_drives = std::move(paths);
+    openboot_.machine.coming_drives = std::move(coming);
+    if (mode_ != Mode::awaiting_medium)
+        return;
+    BootState tried = state_;
+    if (openboot_.run(awaiting_, tried).next == Next::await_medium)
+        return;
+    mode_ = Mode::prompt;
+    print("\r\n");
+    run_line(std::exchange(awaiting_, "")); // boots, or says that there is none
+    flush();
+}
+
+void BootControl::await_medium() {
+    mode_ = Mode::awaiting_medium;
+    awaited_ = 0;
+    flush();
+}
+
+void BootControl::tick() {
+    if (mode_ != Mode::awaiting_medium)
+        return;
+    if (++awaited_ == longest_await)
+        return stop_awaiting("\r\nIt does not come.\r\n");
+    print(".");
+    flush();
+}
+
+void BootControl::stop_awaiting(std::string_view text) {
+    mode_ = Mode::prompt;
+    awaiting_.clear();
+    pending_.clear();
+    print(text);
+    print(prompt);
+    flush();
 }
 
 // -- settings
@@ -183,6 +220,8 @@ Execution BootControl::run_script(const std::string& script, BootState& next) {
         print(std::string(prompt) + std::string(command) + "\r\n");
         Execution execution = openboot_.run(command, next);
         print(execution.text);
+        if (execution.next == Next::await_medium)
+            awaiting_ = command;
         if (execution.next != Next::stay)
             return execution;
     }
@@ -211,6 +250,10 @@ void BootControl::enter_prompt() {
     editor_.start();
     mode_ = Mode::prompt;
     print("\r\n" + openboot_.banner(state()) + "\r\n" + std::string(prompt));
+    if (!awaiting_.empty()) { // a script's, which led here
+        print(awaiting_ + "\r\n");
+        run_line(std::exchange(awaiting_, ""));
+    }
     flush();
     take_pending();
 }
@@ -218,9 +261,12 @@ void BootControl::enter_prompt() {
 void BootControl::leave_prompt() {
     mode_ = Mode::away;
     pending_.clear();
+    awaiting_.clear();
 }
 
 void BootControl::input(std::string_view bytes) {
+    if (mode_ == Mode::awaiting_medium && bytes.find(control_c) != std::string_view::npos)
+        return stop_awaiting("^C\r\n");
     while (mode_ != Mode::away && !bytes.empty()) {
         const std::size_t count = std::min(pending_limit - pending_.size(), bytes.size());
         if (count == 0)
@@ -265,6 +311,8 @@ void BootControl::finish_line(LineEditor::Got got) {
 void BootControl::run_line(const std::string& line) {
     for (const std::string_view command : split_commands(line)) {
         const Execution execution = run_command(command);
+        if (execution.next == Next::await_medium)
+            awaiting_ = command;
         if (execution.next != Next::stay)
             return act(execution);
     }
@@ -285,6 +333,8 @@ Execution BootControl::run_command(std::string_view command) {
 
 void BootControl::act(const Execution& execution) {
     flush();
+    if (execution.next == Next::await_medium)
+        return await_medium();
     if (execution.next == Next::boot) {
         leave_prompt();
         actions_.boot(execution.plan);

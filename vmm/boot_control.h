@@ -31,8 +31,10 @@ class BootControl {
     BootControl(BootState state, Save save, Now now, Actions actions);
     /// Devices as defined now: tells devalias, show-devs, boot. Called when the definition changes.
     void set_machine(const HostDefinition& definition, std::vector<BootDevice> devices);
-    /// Paths of the devices without a medium: `boot` says so.
-    void set_empty_drives(std::vector<std::string> paths);
+    /// Paths of the devices without a medium: `boot` says so; or waits for those that are coming.
+    void set_empty_drives(std::vector<std::string> paths, std::vector<std::string> coming = {});
+    /// Call it each second: shows a person that it still waits, and gives up after a minute.
+    void tick();
 
     // -- the tree's properties; setters are durable when they return
     const BootState& state() const; ///< expired settings are already gone
@@ -68,7 +70,7 @@ class BootControl {
     void input(std::string_view bytes); ///< line editing, echo, commands
 
   private:
-    enum class Mode { away, prompt, waiting };
+    enum class Mode { away, prompt, waiting, awaiting_medium };
 
     Result<void> change(const BootState& next);
     void forget_expired() const;
@@ -80,6 +82,8 @@ class BootControl {
     void run_line(const std::string& line);
     Execution run_command(std::string_view command);
     void act(const Execution& execution);
+    void await_medium();
+    void stop_awaiting(std::string_view text);
     void print(std::string_view text);
     void flush();
 
@@ -92,6 +96,8 @@ class BootControl {
     Mode mode_ = Mode::away;
     bool taking_ = false;      // an action called back into input() or enter_prompt()
     std::deque<char> pending_; // typed, not yet read
+    std::string awaiting_;     // the command that waits for a medium
+    unsigned awaited_ = 0;     // seconds
     std::string output_;       // not yet given to actions_.print
 };
 

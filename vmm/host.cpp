@@ -687,6 +687,16 @@ struct Host::Impl {
         });
     }
 
+    /// A medium is on its way into the drive.
+    void set_coming(DriveId id, bool now) {
+        if (std::exchange(coming[index_of(id)], now) == now)
+            return;
+        coming_timer.reset();
+        if (coming != PerDrive<bool>{})
+            coming_timer = loop.every(1s, [this] { boot->tick(); });
+        tell_boot_of_media();
+    }
+
     PerDrive<Medium> wanted_media() const {
         PerDrive<Medium> media;
         for (const DriveId id : all_drives)
@@ -717,12 +727,17 @@ struct Host::Impl {
                 deed(drive(id));
     }
 
-    void on_medium_changed() {
+    void tell_boot_of_media() {
         std::vector<std::string> empty;
+        std::vector<std::string> on_their_way;
         for (const DriveId id : all_drives)
             if (!drive(id).wanted().present())
-                empty.push_back(drive_path(id));
-        boot->set_empty_drives(std::move(empty));
+                (coming[index_of(id)] ? on_their_way : empty).push_back(drive_path(id));
+        boot->set_empty_drives(std::move(empty), std::move(on_their_way));
+    }
+
+    void on_medium_changed() {
+        tell_boot_of_media();
         if (qemu && wanted_media() != recorded_media)
             save_record();
         observer.changed();
@@ -840,11 +855,13 @@ struct Host::Impl {
 
     PerDrive<VirtualDrive> drives;
     PerDrive<Medium> recorded_media;
+    PerDrive<bool> coming{}; ///< the medium that is to be in the drive
     IoHold io;
     std::unique_ptr<DiskMaker> disk_maker;
 
     std::chrono::steady_clock::time_point straggler_deadline;
-    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save;
+    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save,
+        coming_timer;
 };
 
 Host::Host(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -885,6 +902,7 @@ bool Host::locked(DriveId drive) const { return impl_->drive(drive).locked(); }
 void Host::continue_after_io_error(DriveId drive) { impl_->continue_after_io_error(drive); }
 void Host::wait_for_source(DriveId drive, bool wait) { impl_->io.wait_for(drive, wait); }
 bool Host::held_by(DriveId drive) const { return impl_->io.held_by(drive); }
+void Host::set_coming(DriveId drive, bool coming) { impl_->set_coming(drive, coming); }
 BootControl& Host::boot() { return *impl_->boot; }
 bool Host::at_ok_prompt() const { return impl_->boot->at_prompt(); }
 void Host::prompt_input(std::string_view bytes) { impl_->boot->input(bytes); }

@@ -103,6 +103,8 @@ class Host {
     bool inserted(DriveId drive) const; ///< false also when the guest itself ejected it
     bool ejected_by_guest(DriveId drive) const;
     bool locked(DriveId drive) const; ///< the guest was asked to give it back, and does not
+    /// The drive is empty, but may soon hold a medium: `boot cdrom` at the ok prompt waits for it.
+    void set_coming(DriveId drive, bool coming);
     /// The image's source is back: opens the file anew and continues a guest that QEMU holds on an
     /// I/O error of the drive.
     void continue_after_io_error(DriveId drive);

@@ -350,6 +350,11 @@ void Run::boot_named(std::string_view name, std::string_view arguments) {
     const BootDevice* device = find_device(name);
     if (device == nullptr)
         return line("Can't open boot device: " + std::string(name) + "; devalias lists them.");
+    const auto& coming = machine_.coming_drives;
+    if (std::find(coming.begin(), coming.end(), device->path) != coming.end()) {
+        execution_.next = Execution::Next::await_medium;
+        return line("Waiting for the medium of " + device->path + "; Ctrl-C stops it.");
+    }
     if (is_empty(*device))
         return line("Can't open boot device: no medium in " + device->path);
     execution_.plan.once = true;

@@ -15,12 +15,13 @@ namespace lom::vmm {
 struct BootMachine {
     HostDefinition definition;
     std::vector<BootDevice> devices;
-    std::vector<std::string> empty_drives; ///< paths of devices without a medium
+    std::vector<std::string> empty_drives;  ///< paths of devices without a medium
+    std::vector<std::string> coming_drives; ///< and of those that may soon have one
 };
 
 /// What came of running commands.
 struct Execution {
-    enum class Next { stay, boot, reset_all, power_off };
+    enum class Next { stay, boot, reset_all, power_off, await_medium };
     Next next = Next::stay;
     BootPlan plan;    ///< for Next::boot
     std::string text; ///< CR LF line ends

@@ -1,5 +1,6 @@
 #include "web/certificate.h"
 
+#include "base/c_ptr.h"
 #include "base/files.h"
 
 #include <boost/json.hpp>
@@ -27,17 +28,10 @@ namespace lom::web {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const {
-        Free(object);
-    }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Context = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
+using Key = CPtr<EVP_PKEY, EVP_PKEY_free>;
+using Certificate = CPtr<X509, X509_free>;
+using Bio = CPtr<BIO, BIO_free_all>;
+using Context = CPtr<SSL_CTX, SSL_CTX_free>;
 
 constexpr long days_valid = 825;
 

@@ -1,6 +1,9 @@
 #include "web/http.h"
 
+#include "base/base64.h"
+
 #include <algorithm>
+#include <utility>
 
 namespace lom::web {
 
@@ -14,13 +17,6 @@ int hex_value(char c) {
     if (c >= 'A' && c <= 'F')
         return c - 'A' + 10;
     return -1;
-}
-
-int base64_value(char c) {
-    constexpr std::string_view letters =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const std::size_t at = letters.find(c);
-    return at == std::string_view::npos ? -1 : static_cast<int>(at);
 }
 
 } // namespace
@@ -66,25 +62,9 @@ std::map<std::string, std::string> parse_query(std::string_view text, bool& fine
 }
 
 std::string base64_decoded(std::string_view text, bool& fine) {
-    std::string bytes;
-    unsigned buffer = 0;
-    int bits = 0;
-    while (!text.empty() && text.back() == '=')
-        text.remove_suffix(1);
-    for (const char c : text) {
-        const int value = base64_value(c);
-        if (value < 0) {
-            fine = false;
-            return bytes;
-        }
-        buffer = buffer << 6U | static_cast<unsigned>(value);
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            bytes += static_cast<char>(buffer >> static_cast<unsigned>(bits) & 0xffU);
-        }
-    }
-    return bytes;
+    auto bytes = from_base64(text);
+    fine = fine && bytes;
+    return std::move(bytes).value_or("");
 }
 
 } // namespace lom::web

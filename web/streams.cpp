@@ -17,6 +17,7 @@ constexpr auto ticket_life = 60s;
 constexpr std::size_t most_tickets = 1000;
 constexpr std::string_view serial = "/console/serial";
 constexpr std::string_view screen = "/console/screen";
+constexpr std::string_view media = "/console/media"; // a page feeds the drive
 constexpr std::string_view tickets = "/redfish/v1/Oem/OpenLOM/Tickets";
 
 bool is_set(const Request& request, const char* name) {
@@ -48,7 +49,7 @@ Response upgrade_to(Upgrade::Kind kind, UniqueFd fd, const WebSessions::Ptr& ses
 } // namespace
 
 bool Streams::is_one(const std::string& uri) {
-    return uri == serial || uri == screen || uri == tickets;
+    return uri == serial || uri == screen || uri == media || uri == tickets;
 }
 
 Response Streams::make_ticket(const WebSessions::Ptr& session) {
@@ -91,22 +92,42 @@ Task<Response> Streams::answer(const Request& request, WebSessions::Ptr session)
         refused.status = 426;
         co_return std::move(refused.with("Upgrade", "websocket"));
     }
-    auto response = co_await open(request, session, request.path == screen);
+    auto response = co_await open(request, session);
     co_return std::move(response);
 }
 
-Task<Response> Streams::open(const Request& request, WebSessions::Ptr session, bool wants_screen) {
-    control::RunRequest wanted;
-    wanted.target = wants_screen ? "/HOST/screen" : "/HOST/console";
-    wanted.verb = "start";
-    wanted.force = is_set(request, "force");
-    if (const auto offset = request.query.find("offset"); offset != request.query.end()) {
-        wanted.console_offset = std::strtoull(offset->second.c_str(), nullptr, 10);
-        wanted.resumed = is_set(request, "resumed");
+namespace {
+
+/// What to run in the tree for the websocket that is asked for.
+control::RunRequest order_of(const Request& request) {
+    control::RunRequest order;
+    order.verb = "start";
+    order.force = is_set(request, "force");
+    const auto pass_on = [&](const char* name) {
+        if (const auto value = request.query.find(name); value != request.query.end())
+            order.properties.emplace_back(name, value->second);
+    };
+    if (request.path == screen) {
+        order.target = "/HOST/screen";
+        pass_on("access");
+    } else if (request.path == media) {
+        order.target = "/SP/services/kvms/host_storage_device/local";
+        pass_on("file");
+        pass_on("resume");
+    } else {
+        order.target = "/HOST/console";
+        if (const auto offset = request.query.find("offset"); offset != request.query.end()) {
+            order.console_offset = std::strtoull(offset->second.c_str(), nullptr, 10);
+            order.resumed = is_set(request, "resumed");
+        }
     }
-    if (const auto access = request.query.find("access");
-        wants_screen && access != request.query.end())
-        wanted.properties.emplace_back("access", access->second);
+    return order;
+}
+
+} // namespace
+
+Task<Response> Streams::open(const Request& request, WebSessions::Ptr session) {
+    auto wanted = order_of(request);
     auto reply = co_await session->run(std::move(wanted));
     if (!reply)
         co_return fault_response(reply.fault());
@@ -114,7 +135,7 @@ Task<Response> Streams::open(const Request& request, WebSessions::Ptr session, b
         const Fault nothing{FaultKind::unavailable, "The service processor gave no stream."};
         co_return fault_response(nothing);
     }
-    co_return upgrade_to(wants_screen ? Upgrade::Kind::bytes : Upgrade::Kind::console,
+    co_return upgrade_to(request.path == serial ? Upgrade::Kind::console : Upgrade::Kind::bytes,
                          std::move(reply->fd), session);
 }
 

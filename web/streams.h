@@ -1,6 +1,6 @@
-// The serial console and the screen by websocket, and the one-time tickets that open them where a
-// cookie cannot go. The bytes flow between the server and the descriptor that lomd handed over.
-// Loop thread only.
+// The serial console, the screen, and images of one's own by websocket, and the one-time tickets
+// that open them where a cookie cannot go. The bytes flow between the server and the descriptor
+// that lomd handed over. Loop thread only.
 #pragma once
 
 #include "web/http.h"
@@ -15,7 +15,7 @@ namespace lom::web {
 
 class Streams {
   public:
-    /// /console/serial, /console/screen, and where tickets are made.
+    /// /console/serial, /console/screen, /console/media, and where tickets are made.
     static bool is_one(const std::string& uri);
     /// `session` may be absent when the query has a ticket.
     Task<Response> answer(const Request& request, WebSessions::Ptr session);
@@ -27,7 +27,7 @@ class Streams {
     };
     Response make_ticket(const WebSessions::Ptr& session);
     WebSessions::Ptr redeem(const std::string& ticket);
-    Task<Response> open(const Request& request, WebSessions::Ptr session, bool screen);
+    Task<Response> open(const Request& request, WebSessions::Ptr session);
 
     std::map<std::string, Ticket> tickets_;
 };

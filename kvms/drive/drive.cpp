@@ -69,6 +69,12 @@ void Drive::close() {
     set_status("disabled", "");
 }
 
+Result<UniqueFd> Drive::connect_feed() const {
+    if (!process_ || !control_)
+        return Fault{FaultKind::unavailable, "The image reader is being started; try again."};
+    return connect_unix(paths_.folder + "/feed.sock");
+}
+
 Result<void> Drive::forget_host_key(std::string host, std::uint16_t port) {
     const auto known = read_file(paths_.known_hosts);
     if (!known)
@@ -211,6 +217,8 @@ std::vector<std::string> Drive::arguments() const {
                                   paths_.known_hosts,
                                   "--control",
                                   paths_.folder + "/control.sock",
+                                  "--feed",
+                                  paths_.folder + "/feed.sock",
                                   "--hold",
                                   paths_.folder + "/hold",
                                   "--cache-size",
@@ -288,6 +296,7 @@ void Drive::on_line(const std::string& line) {
     status_.latency = number<std::uint64_t>(*object, "latency");
     status_.cache_hits = number<std::uint64_t>(*object, "cache_hits");
     status_.fill = number<std::uint64_t>(*object, "fill");
+    status_.confinement = text(*object, "confinement");
     status_.volume_id = text(*object, "volume_id");
     status_.host_key_fingerprint = text(*object, "host_key_fingerprint");
     status_.identity = text(*object, "identity");

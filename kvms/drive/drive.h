@@ -28,6 +28,7 @@ struct DriveStatus {
     std::uint64_t fill = 0;          ///< percent of the image that is here
     std::string volume_id;
     std::string host_key_fingerprint;
+    std::string confinement; ///< what holds of lom-media's
     std::string identity;    ///< of the image: another image has another one
     std::string last_error;  ///< of the source, also when that is over
     std::int64_t since = 0;  ///< when the source went away, seconds since 1970; 0: it is there
@@ -83,6 +84,8 @@ class Drive {
     void set_outage_policy(const OutagePolicy& policy);
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
     Result<void> forget_host_key(std::string host, std::uint16_t port);
+    /// Where the bytes of a browser: image are asked for (kvms/media/browser_source.h).
+    Result<UniqueFd> connect_feed() const;
     bool wanted() const { return !uri_.empty(); }
     const DriveStatus& status() const { return status_; }
     /// Its lom-media was started by an earlier lomd.

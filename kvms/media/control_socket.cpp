@@ -25,6 +25,7 @@ std::string to_json(const Report& report) {
     object["uri"] = report.uri;
     object["size"] = report.size;
     object["volume_id"] = report.volume_id;
+    object["confinement"] = report.confinement;
     object["host_key_type"] = report.host_key_type;
     object["host_key_fingerprint"] = report.host_key_fingerprint;
     object["bytes_read"] = report.bytes_read;

@@ -25,6 +25,7 @@ struct Report {
     std::string uri;
     std::uint64_t size = 0;
     std::string volume_id;
+    std::string confinement; ///< what holds of it
     std::string host_key_type;
     std::string host_key_fingerprint;
     std::uint64_t bytes_read = 0;

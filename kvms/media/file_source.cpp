@@ -19,26 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// `path` as it is below `folder`; empty: it is not.
-std::string path_below(const std::string& folder, const std::string& path) {
-    if (folder.empty())
-        return {};
-    const std::filesystem::path relative =
-        std::filesystem::path(path).lexically_normal().lexically_relative(
-            std::filesystem::path(folder).lexically_normal());
-    return relative.empty() || *relative.begin() == ".." ? std::string() : relative.string();
-}
-
-/// Without leaving `folder`, whatever links lie there.
-UniqueFd open_below(const std::string& folder, const std::string& path) {
-    const UniqueFd root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    open_how how{};
-    how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    return UniqueFd(
-        static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
-}
-
 class FileSource final : public Source {
   public:
     FileSource(Loop& loop, const FileSettings& settings, SourceListener& listener)
@@ -61,6 +41,7 @@ class FileSource final : public Source {
     };
 
     void open();
+    void refused(const Fault& fault);
     void done(std::uint32_t request, const Job& job);
     void fail(Status status, std::string detail, bool transient);
 
@@ -81,22 +62,13 @@ ImageFacts facts_of(int fd) {
 }
 
 void FileSource::open() {
-    const std::string& path = settings_.uri.path;
-    const std::string relative = path_below(settings_.allowed_folder, path);
-    if (relative.empty())
+    if (settings_.allowed_folder.empty())
         return fail(Status::permission_denied,
-                    settings_.allowed_folder.empty()
-                        ? "Images of the service processor's own machine are switched off."
-                        : "Only images below " + settings_.allowed_folder + " may be used.",
-                    false);
-    *fd_ = open_below(settings_.allowed_folder, relative);
-    if (!*fd_)
-        return fail(errno == ENOENT ? Status::no_such_file : Status::permission_denied,
-                    "'" + path + "' cannot be opened (" + std::strerror(errno) + ").", false);
-    struct stat about {};
-    if (fstat(fd_->get(), &about) != 0 || !S_ISREG(about.st_mode))
-        return fail(Status::not_a_regular_file, "'" + path + "' is not a file; name the image.",
-                    false);
+                    "Images of the service processor's own machine are switched off.", false);
+    auto file = settings_.steward.open_file();
+    if (!file)
+        return refused(file.fault());
+    *fd_ = std::move(*file);
     facts_ = facts_of(fd_->get());
     if (facts_.size < settings_.least_size)
         return fail(Status::too_short,
@@ -105,6 +77,19 @@ void FileSource::open() {
                     false);
     listener_.source_opened(facts_);
     listener_.source_ready();
+}
+
+void FileSource::refused(const Fault& fault) {
+    const std::string& path = settings_.uri.path;
+    if (fault.kind == FaultKind::wrong_state)
+        fail(Status::not_a_regular_file, "'" + path + "' is not a file; name the image.", false);
+    else if (fault.kind == FaultKind::not_found)
+        fail(Status::no_such_file, "There is no '" + path + "'.", false);
+    else
+        fail(Status::permission_denied,
+             "'" + path + "' cannot be opened (" + fault.message + "); only images below " +
+                 settings_.allowed_folder + " may be used.",
+             false);
 }
 
 void FileSource::Job::run() {

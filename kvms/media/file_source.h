@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "kvms/media/source.h"
+#include "kvms/media/steward.h"
 #include "kvms/media/uri.h"
 
 #include <memory>
@@ -13,6 +14,7 @@ namespace lom::media {
 
 struct FileSettings {
     const ImageUri& uri;
+    Steward& steward; ///< opens it
     std::string
         allowed_folder; ///< nothing outside is opened, symbolic links or not; empty: nothing
     std::uint64_t least_size = 2048;

@@ -2,7 +2,6 @@
 #include "kvms/media/image_mount.h"
 
 #include "base/files.h"
-#include "base/process.h"
 
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
@@ -15,7 +14,6 @@
 #include <sstream>
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,7 +28,7 @@ constexpr int requests_per_turn = 64;
 constexpr const char* file_system = "fuse.lom-media";
 
 Fault unusable(const std::string& file, const std::string& why) {
-    return {FaultKind::usage, "Cannot serve the image at " + file + ": " + why};
+    return {FaultKind::unavailable, "Cannot serve the image at " + file + ": " + why};
 }
 
 /// mountinfo writes space, tab, newline and backslash as octal.
@@ -101,9 +99,8 @@ Result<std::string> prepare_mount_point(const std::string& file) {
 }
 
 struct ImageMount::Impl {
-    Impl(Loop& loop_in, std::string file_in, Handlers handlers_in, Keeper* keeper_in)
-        : loop(loop_in), file(std::move(file_in)), handlers(std::move(handlers_in)),
-          keeper(keeper_in) {}
+    Impl(Loop& loop_in, Steward& steward_in, Handlers handlers_in, Keeper* keeper_in)
+        : loop(loop_in), steward(steward_in), handlers(std::move(handlers_in)), keeper(keeper_in) {}
 
     static Impl& of(fuse_req_t request) { return *static_cast<Impl*>(fuse_req_userdata(request)); }
 
@@ -167,7 +164,7 @@ struct ImageMount::Impl {
     }
 
     Loop& loop;
-    std::string file;
+    Steward& steward;
     Handlers handlers;
     Keeper* keeper;
     ImageFacts facts;
@@ -177,8 +174,14 @@ struct ImageMount::Impl {
     Loop::Handle readable;
 };
 
-ImageMount::ImageMount(Loop& loop, std::string file, Handlers handlers, Keeper* keeper)
-    : impl_(std::make_unique<Impl>(loop, std::move(file), std::move(handlers), keeper)) {}
+ImageMount::ImageMount(Loop& loop, Steward& steward, Handlers handlers, Keeper* keeper)
+    : impl_(std::make_unique<Impl>(loop, steward, std::move(handlers), keeper)) {}
+
+std::string ImageMount::mount_options() {
+    // allow_other: QEMU runs under an account of its own.
+    return "rootmode=100000,user_id=0,group_id=0,default_permissions,allow_other,max_read=" +
+           std::to_string(max_read);
+}
 
 ImageMount::~ImageMount() { unmount(); }
 
@@ -191,27 +194,25 @@ Result<void> ImageMount::mount(const ImageFacts& facts) {
     operations.getattr = Impl::on_getattr;
     operations.open = Impl::on_open;
     operations.read = Impl::on_read;
-    // allow_other: QEMU runs under an account of its own. Only root and its like may grant that by
-    // default.
-    std::string options = "ro,default_permissions,fsname=lom-media,subtype=lom-media,max_read=" +
-                          std::to_string(max_read) +
-                          (has_capability(CAP_SYS_ADMIN) ? ",allow_other" : "");
+    std::string options = "max_read=" + std::to_string(max_read);
     std::string program = "lom-media";
     std::string flag = "-o";
     std::array<char*, 3> words{program.data(), flag.data(), options.data()};
     fuse_args arguments = FUSE_ARGS_INIT(static_cast<int>(words.size()), words.data());
     impl_->session = fuse_session_new(&arguments, &operations, sizeof(operations), impl_.get());
     fuse_opt_free_args(&arguments);
+    const Fault refused{FaultKind::internal, "libfuse refuses to start."};
     if (impl_->session == nullptr)
-        return unusable(impl_->file, "libfuse refuses to start.");
-    if (fuse_session_mount(impl_->session, impl_->file.c_str()) != 0) {
+        return refused;
+    auto fuse = impl_->steward.mount();
+    // So libfuse takes a descriptor that somebody else has mounted, and owns it from then on.
+    if (!fuse || fuse_session_mount(impl_->session,
+                                    ("/dev/fd/" + std::to_string(fuse->get())).c_str()) != 0) {
         fuse_session_destroy(impl_->session);
         impl_->session = nullptr;
-        return unusable(impl_->file, "FUSE cannot mount there; run as root, and see that /dev/fuse "
-                                     "exists (modprobe fuse).");
+        return fuse ? refused : fuse.fault();
     }
-    const int fd = fuse_session_fd(impl_->session);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    const int fd = fuse->release();
     if (impl_->keeper != nullptr)
         impl_->keeper->inherit(fd);
     impl_->readable = impl_->loop.watch(fd, Loop::Wait::readable, [this] { impl_->on_readable(); });
@@ -222,7 +223,7 @@ void ImageMount::unmount() {
     if (!mounted())
         return;
     impl_->readable.reset(); // its duplicate of the descriptor too, or the mount would live on
-    fuse_session_unmount(impl_->session);
+    impl_->steward.unmount();
     fuse_session_destroy(impl_->session);
     impl_->session = nullptr;
     free(impl_->buffer.mem); // NOLINT: libfuse allocated it

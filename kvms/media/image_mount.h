@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "kvms/media/image_reader.h"
 #include "kvms/media/keeper.h"
+#include "kvms/media/steward.h"
 
 #include <cerrno>
 #include <functional>
@@ -27,8 +28,9 @@ class ImageMount final : public ImageReader::Answerer {
         std::function<void()> unmounted;  ///< by somebody else
     };
 
-    /// `keeper`, if any, outlives this.
-    ImageMount(Loop& loop, std::string file, Handlers handlers, Keeper* keeper = nullptr);
+    /// `steward`, which mounts, and `keeper`, if any, outlive this.
+    ImageMount(Loop& loop, Steward& steward, Handlers handlers, Keeper* keeper = nullptr);
+    static std::string mount_options(); ///< for the steward
     ~ImageMount() override;
 
     Result<void> mount(const ImageFacts& facts);

@@ -84,6 +84,8 @@ class ImageReader {
     State state() const { return state_; }
     const ImageFacts& facts() const { return facts_; }
     bool ejected() const { return ejected_; }
+    /// A read waited in vain, and nothing has come since.
+    bool stalled() const { return stalled_; }
     std::uint64_t bytes_received() const { return bytes_received_; }
     /// The first block, once it has come; it holds the volume descriptor.
     std::string_view head() const;

@@ -28,11 +28,11 @@ std::string identity_of(const ImageFacts& facts, std::string_view head) {
 
 } // namespace
 
-ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source,
+ImageServer::ImageServer(Loop& loop, Settings settings, Steward& steward, MakeSource make_source,
                          std::unique_ptr<Keeper> keeper)
     : loop_(loop), settings_(std::move(settings)), make_source_(std::move(make_source)),
       keeper_(std::move(keeper)),
-      mount_(loop, settings_.file,
+      mount_(loop, steward,
              {[this](ImageReader::Token token, std::uint64_t offset, std::size_t size) {
                   reader_.read(token, offset, size, Clock::now());
               },
@@ -46,6 +46,7 @@ ImageServer::ImageServer(Loop& loop, Settings settings, MakeSource make_source,
       reader_(settings_.cache_bytes, mount_), retry_delay_(first_retry) {
     report_.uri = settings_.uri;
     reader_.fill(settings_.fill);
+    report_.confinement = settings_.confinement;
     report_.holding = keeper_ != nullptr;
     mount_.hold_readers(report_.holding);
 }
@@ -174,7 +175,8 @@ void ImageServer::request_blocks() {
 void ImageServer::review() {
     if (report_.status == Status::operational && reader_.state() == ImageReader::State::open)
         return;
-    if (reader_.state() == ImageReader::State::open && !reader_.head().empty()) {
+    if (reader_.state() == ImageReader::State::open && !reader_.head().empty() &&
+        !reader_.stalled()) {
         became_operational();
     } else if (reader_.state() == ImageReader::State::changed &&
                report_.status != Status::image_changed) {
@@ -198,6 +200,10 @@ void ImageServer::became_operational() {
 
 void ImageServer::tick() {
     reader_.expire(Clock::now());
+    if (reader_.stalled() && report_.status == Status::operational) {
+        report_.last_error = "The server did not answer a read within 20 seconds.";
+        report(Status::stalled, report_.last_error + " The line may be too slow.");
+    }
     note_figures();
     publish();
     request_blocks(); // the line may have been idle for long enough to fill

@@ -21,8 +21,9 @@ class ImageServer final : private SourceListener {
   public:
     using MakeSource = std::function<std::unique_ptr<Source>(SourceListener&)>;
     struct Settings {
-        std::string uri;  ///< for the report
-        std::string file; ///< from prepare_mount_point()
+        std::string uri;         ///< for the report
+        std::string file;        ///< for messages
+        std::string confinement; ///< for the report
         std::size_t cache_bytes = 0;
         bool warn_of_unremembered_key = false;
         bool fill = true;         ///< fetch the whole image while nobody wants anything
@@ -30,7 +31,7 @@ class ImageServer final : private SourceListener {
     };
 
     /// `keeper` (may be absent) goes on when this process dies.
-    ImageServer(Loop& loop, Settings settings, MakeSource make_source,
+    ImageServer(Loop& loop, Settings settings, Steward& steward, MakeSource make_source,
                 std::unique_ptr<Keeper> keeper);
 
     /// With a control socket, failures at the start are reported and tried again; without one they

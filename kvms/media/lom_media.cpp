@@ -2,6 +2,8 @@
 // file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/files.h"
 #include "base/stream.h"
+#include "kvms/media/browser_source.h"
+#include "kvms/media/confinement.h"
 #include "kvms/media/credentials.h"
 #include "kvms/media/file_source.h"
 #include "kvms/media/http_source.h"
@@ -9,6 +11,7 @@
 #include "kvms/media/image_server.h"
 #include "kvms/media/reader_source.h"
 #include "kvms/media/sftp_source.h"
+#include "kvms/media/steward.h"
 #include "kvms/media/transfer.h"
 #include "kvms/media/uri.h"
 
@@ -17,6 +20,7 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -37,6 +41,7 @@ struct Options {
     std::string file;
     std::string known_hosts;
     std::string control;
+    std::string feed;
     std::string tls_ca;
     std::string tls_pin;
     std::string allowed_folder;
@@ -84,6 +89,8 @@ void declare(CLI::App& app, Options& options) {
     app.add_option("--cache-dir-size", options.cache_dir_size, "most bytes to keep there");
     app.add_flag("--fill,!--no-fill", options.fill,
                  "fetch the whole image while nobody reads, if a cache can hold it (default)");
+    app.add_option("--feed", options.feed,
+                   "unix socket where the page with a browser: image connects");
     app.add_option("--control", options.control,
                    "unix socket to report on; failures at the start are then tried again");
     app.add_option("--hold", options.hold,
@@ -117,6 +124,7 @@ struct Settings {
     ReaderSettings nfs;
     ReaderSettings smb;
     FileSettings file;
+    BrowserSettings browser;
     const ImageUri& uri() const { return sftp.uri; }
     const ImagePolicy& policy() const { return sftp.policy; }
     void accept_any_size() {
@@ -138,12 +146,6 @@ class RefusedSource final : public Source {
     lom::Loop::Handle lost_;
 };
 
-/// The readers lie where we lie.
-std::string beside_us(const std::string& program) {
-    std::error_code error;
-    return std::filesystem::read_symlink("/proc/self/exe", error).replace_filename(program);
-}
-
 OpenSource opener(lom::Loop& loop, Settings& settings) {
     return [&](SourceListener& listener) -> std::unique_ptr<Source> {
         if (const auto fine = settings.policy().check(settings.uri()); !fine)
@@ -155,6 +157,8 @@ OpenSource opener(lom::Loop& loop, Settings& settings) {
             return open_reader(loop, settings.nfs, listener);
         if (scheme == "smb")
             return open_reader(loop, settings.smb, listener);
+        if (scheme == "browser")
+            return open_browser(loop, settings.browser, listener);
         if (scheme == "file")
             return open_file(loop, settings.file, listener);
         return open_sftp(loop, settings.sftp, listener);
@@ -191,63 +195,130 @@ lom::Result<ImagePolicy> policy_of(const Options& options) {
     return policy;
 }
 
-lom::Result<std::string> authorities_of(const Options& options) {
-    return options.tls_ca.empty() ? std::string() : lom::read_file(options.tls_ca);
+/// The program that reads what `scheme` names, where that is not done in here; it lies where we
+/// lie.
+std::string reader_of(const std::string& scheme) {
+    if (scheme != "nfs" && scheme != "smb")
+        return {};
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/exe", error).replace_filename("lom-" + scheme);
 }
 
-int serve(const Options& options) {
-    auto uri = parse_image_uri(options.uri);
+/// What is opened, started and bound while we are still root.
+struct Prepared {
+    std::optional<Steward> steward;
+    std::optional<Credentials> credentials;
+    std::string authorities;
+    std::unique_ptr<Keeper> keeper;
+    lom::UniqueFd control;
+    std::string cache_folder; ///< empty: none
+    lom::UniqueFd feed;       ///< where lomd connects the page
+    std::string confinement;
+};
+
+lom::Result<void> prepare_to_serve(const Options& options, Prepared& prepared) {
+    if (!options.hold.empty()) {
+        auto keeper = Keeper::start(options.hold);
+        if (!keeper)
+            return keeper.fault();
+        prepared.keeper = std::move(*keeper);
+    }
+    if (!options.control.empty()) {
+        auto listener = lom::listen_unix(options.control, 0600);
+        if (!listener)
+            return listener.fault();
+        prepared.control = std::move(*listener);
+    }
+    if (!options.feed.empty()) {
+        auto listener = lom::listen_unix(options.feed, 0600);
+        if (!listener)
+            return listener.fault();
+        prepared.feed = std::move(*listener);
+    }
+    if (!options.cache_dir.empty()) {
+        auto folder = hand_over(options.cache_dir);
+        if (!folder)
+            return folder.fault();
+        prepared.cache_folder = std::move(*folder);
+    }
+    return {};
+}
+
+/// From here on no file, program or privilege is ours to open, start or use; see confinement.h.
+lom::Result<void> prepare(const Options& options, const ImageUri& uri, Prepared& prepared) {
+    auto authorities =
+        options.tls_ca.empty() ? lom::Result<std::string>("") : lom::read_file(options.tls_ca);
+    auto mount_point =
+        options.transfers() ? lom::Result<std::string>("") : prepare_mount_point(options.file);
+    for (const auto* needed : {&authorities, &mount_point})
+        if (!*needed)
+            return needed->fault();
+    prepared.authorities = std::move(*authorities);
+    auto steward =
+        Steward::start({uri, *mount_point, ImageMount::mount_options(), options.known_hosts,
+                        options.allowed_folder, reader_of(uri.scheme)});
+    if (!steward)
+        return steward.fault();
+    prepared.steward.emplace(std::move(*steward));
+    auto credentials = options.credentials_fd < 0 ? lom::Result<Credentials>(Credentials())
+                                                  : read_credentials(options.credentials_fd);
+    if (!credentials)
+        return credentials.fault();
+    prepared.credentials.emplace(std::move(*credentials));
+    if (const auto ready = prepare_to_serve(options, prepared); !ready)
+        return ready.fault();
+    auto confinement = confine({prepared.cache_folder});
+    if (!confinement)
+        return confinement.fault();
+    prepared.confinement = std::move(*confinement);
+    return {};
+}
+
+int serve(const Options& options, Settings& settings, Prepared& prepared) {
+    lom::Loop loop;
+    ImageServer server(loop,
+                       {options.uri,
+                        options.file,
+                        prepared.confinement,
+                        options.cache_size,
+                        options.known_hosts.empty(),
+                        options.fill,
+                        {prepared.cache_folder, options.cache_dir_size}},
+                       *prepared.steward, opener(loop, settings), std::move(prepared.keeper));
+    if (prepared.control)
+        server.listen(std::move(prepared.control));
+    return server.run();
+}
+
+int run(const Options& options) {
+    const auto uri = parse_image_uri(options.uri);
     if (!uri)
         return complain(uri.fault(), exit_usage);
     auto policy = policy_of(options);
     if (!policy)
         return complain(policy.fault(), exit_usage);
-    auto authorities = authorities_of(options);
-    if (!authorities)
-        return complain(authorities.fault(), exit_usage);
-    auto credentials = options.credentials_fd < 0 ? lom::Result<Credentials>(Credentials())
-                                                  : read_credentials(options.credentials_fd);
-    if (!credentials)
-        return complain(credentials.fault(), exit_usage);
-    Settings settings{{*uri, std::move(*credentials), std::move(*policy), options.known_hosts, {}},
-                      {*uri, settings.sftp.credentials, settings.policy(), std::move(*authorities),
-                       options.tls_pin},
-                      {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-nfs")},
-                      {*uri, settings.sftp.credentials, settings.policy(), beside_us("lom-smb"),
-                       smb_readers},
-                      {*uri, options.allowed_folder}};
-    if (options.transfers()) {
-        const int status = transfer(options, settings);
-        settings.sftp.credentials.wipe();
-        _exit(status); // as below
-    }
-    const auto file = prepare_mount_point(options.file);
-    if (!file)
-        return complain(file.fault(), exit_failed);
-
-    lom::Loop loop;
-    std::unique_ptr<Keeper> keeper;
-    if (!options.hold.empty()) {
-        auto started = Keeper::start(options.hold);
-        if (!started)
-            return complain(started.fault(), exit_failed);
-        keeper = std::move(*started);
-    }
-    ImageServer server(loop,
-                       {options.uri,
-                        *file,
-                        options.cache_size,
-                        options.known_hosts.empty(),
-                        options.fill,
-                        {options.cache_dir, options.cache_dir_size}},
-                       opener(loop, settings), std::move(keeper));
-    if (!options.control.empty()) {
-        auto listener = lom::listen_unix(options.control, 0600);
-        if (!listener)
-            return complain(listener.fault(), exit_failed);
-        server.listen(std::move(*listener));
-    }
-    const int status = server.run();
+    if (uri->scheme == "browser" && (options.transfers() || options.feed.empty()))
+        return complain({lom::FaultKind::usage, "An image in a browser needs --feed, and a FILE."},
+                        exit_usage);
+    Prepared prepared;
+    if (const auto ready = prepare(options, *uri, prepared); !ready)
+        return complain(ready.fault(),
+                        ready.fault().kind == lom::FaultKind::usage ? exit_usage : exit_failed);
+    Steward& steward = *prepared.steward;
+    Settings settings{
+        {*uri,
+         std::move(*prepared.credentials),
+         std::move(*policy),
+         steward,
+         options.known_hosts,
+         {}},
+        {*uri, settings.sftp.credentials, settings.policy(), prepared.authorities, options.tls_pin},
+        {*uri, settings.sftp.credentials, settings.policy(), steward},
+        {*uri, settings.sftp.credentials, settings.policy(), steward, smb_readers},
+        {*uri, steward, options.allowed_folder},
+        {std::move(prepared.feed)}};
+    const int status =
+        options.transfers() ? transfer(options, settings) : serve(options, settings, prepared);
     // The control socket's file stays: by now it may be a successor's. Not return: a name server
     // that does not answer would hold up the loop's pool and with it us.
     settings.sftp.credentials.wipe();
@@ -275,5 +346,5 @@ int main(int argc, char** argv) {
                      "only a URI.\n";
         return exit_usage;
     }
-    return serve(options);
+    return run(options);
 }

@@ -1,7 +1,6 @@
 #include "kvms/media/reader_source.h"
 
 #include "base/json_fields.h"
-#include "base/process.h"
 #include "base/stream.h"
 #include "kvms/media/reader_wire.h"
 #include "kvms/media/tcp_connector.h"
@@ -17,6 +16,8 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace json = boost::json;
 
@@ -26,7 +27,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto login_limit = 9s; // the status is true within 10 s
+constexpr auto login_limit = 9s;   // the status is true within 10 s
 constexpr auto silence_limit = 9s; // as with SFTP
 constexpr std::uint64_t largest_image = std::uint64_t{1} << 50U;
 
@@ -52,7 +53,7 @@ class ReaderSource final : public Source {
   private:
     /// One process and what it has been asked for.
     struct Reader {
-        ProcessId process;
+        UniqueFd process;
         std::unique_ptr<Stream> stream;
         bool open = false;
         std::string line; ///< its first one, until it is whole
@@ -104,7 +105,7 @@ ReaderSource::ReaderSource(Loop& loop, const ReaderSettings& settings, SourceLis
 ReaderSource::~ReaderSource() {
     for (const auto& reader : readers_) {
         reader->stream.reset();
-        send_signal(reader->process, SIGKILL); // reaped by the kernel: SIGCHLD is ignored
+        syscall(SYS_pidfd_send_signal, reader->process.get(), SIGKILL, nullptr, 0);
     }
 }
 
@@ -121,21 +122,13 @@ void ReaderSource::connected(const UniqueFd& probe) {
 }
 
 bool ReaderSource::start_reader() {
-    std::array<int, 2> ends{};
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-        return fail(Status::failed, "No socket for the reader: " + std::string(strerror(errno)));
-    UniqueFd ours(ends[0]);
-    const UniqueFd theirs(ends[1]);
-    const auto process = spawn({.argv = {settings_.program},
-                                .fds = {{theirs.get(), 0}, {STDERR_FILENO, 2}},
-                                .new_session = false,
-                                .environment = {"HOME=/nonexistent", "PATH=/usr/bin:/bin"}});
-    if (!process)
-        return fail(Status::failed, process.fault().message, false);
+    auto started = settings_.steward.start_reader();
+    if (!started)
+        return fail(Status::failed, started.fault().message, false);
     Reader& reader = *readers_.emplace_back(std::make_unique<Reader>());
-    reader.process = *process;
+    reader.process = std::move(started->process);
     reader.stream = std::make_unique<Stream>(
-        loop_, std::move(ours),
+        loop_, std::move(started->link),
         Stream::Handlers{
             .data = [this, &reader](std::string_view bytes,
                                     const std::vector<UniqueFd>&) { take(reader, bytes); },

@@ -7,6 +7,7 @@
 #include "kvms/media/credentials.h"
 #include "kvms/media/image_policy.h"
 #include "kvms/media/source.h"
+#include "kvms/media/steward.h"
 #include "kvms/media/uri.h"
 
 #include <memory>
@@ -18,7 +19,7 @@ struct ReaderSettings {
     const ImageUri& uri;
     const Credentials& credentials;
     const ImagePolicy& policy;
-    std::string program;       ///< path of the reader
+    Steward& steward;          ///< starts the readers
     std::size_t processes = 1; ///< more where the library reads one range at a time
     std::uint64_t least_size = 2048;
 };

@@ -133,6 +133,8 @@ class SftpSource final : public Source, public Sink, private sftp::ReplyListener
     bool handshake();
     bool check_host_key();
     bool check_known_hosts(const std::string& fingerprint);
+    std::string known_hosts();
+    Result<void> remember_host();
     bool authenticated(int result);
     bool next_method();
     int answer_prompts();
@@ -176,6 +178,7 @@ class SftpSource final : public Source, public Sink, private sftp::ReplyListener
     bool opened_ = false;
     bool channel_ended_ = false;
     std::unique_ptr<TcpConnector> connector_;
+    UniqueFd known_hosts_; ///< what libssh reads
     Session session_;
     ssh_channel channel_ = nullptr; ///< owned; freed with the session
     ssh_event event_ = nullptr;     ///< owned
@@ -289,11 +292,28 @@ bool SftpSource::configure(int fd) {
     return set(SSH_OPTIONS_FD, &fd) && set(SSH_OPTIONS_PROCESS_CONFIG, &no_config_files) &&
            set(SSH_OPTIONS_HOST, settings_.uri.host.c_str()) && set(SSH_OPTIONS_PORT, &port) &&
            set(SSH_OPTIONS_USER, user().c_str()) &&
-           set(SSH_OPTIONS_KNOWNHOSTS,
-               settings_.known_hosts.empty() ? "/dev/null" : settings_.known_hosts.c_str()) &&
+           set(SSH_OPTIONS_KNOWNHOSTS, known_hosts().c_str()) &&
            set(SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null") &&
            set(SSH_OPTIONS_CIPHERS_C_S, ciphers) && set(SSH_OPTIONS_CIPHERS_S_C, ciphers) &&
            set(SSH_OPTIONS_COMPRESSION, "no");
+}
+
+/// A file for libssh to read: the real one is out of our reach.
+std::string SftpSource::known_hosts() {
+    auto keys = settings_.known_hosts.empty() ? Result<UniqueFd>(UniqueFd())
+                                              : settings_.steward.known_hosts();
+    known_hosts_ = keys ? std::move(*keys) : UniqueFd();
+    return known_hosts_ ? "/proc/self/fd/" + std::to_string(known_hosts_.get()) : "/dev/null";
+}
+
+/// As known_hosts has it, for the server at the other end.
+Result<void> SftpSource::remember_host() {
+    char* entry = nullptr;
+    if (!known_hosts_ || ssh_session_export_known_hosts_entry(session_.get(), &entry) != SSH_OK)
+        return Fault{FaultKind::internal, "There is no host key."};
+    const std::string line = entry;
+    ssh_string_free_char(entry);
+    return settings_.steward.remember_host(line);
 }
 
 const std::string& SftpSource::user() const {
@@ -427,7 +447,7 @@ bool SftpSource::check_known_hosts(const std::string& fingerprint) {
         return false;
     case SSH_KNOWN_HOSTS_UNKNOWN:
     case SSH_KNOWN_HOSTS_NOT_FOUND:
-        if (ssh_session_update_known_hosts(session_.get()) == SSH_OK)
+        if (remember_host())
             return true;
         break;
     case SSH_KNOWN_HOSTS_ERROR:

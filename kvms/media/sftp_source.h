@@ -7,6 +7,7 @@
 #include "kvms/media/credentials.h"
 #include "kvms/media/image_policy.h"
 #include "kvms/media/source.h"
+#include "kvms/media/steward.h"
 #include "kvms/media/uri.h"
 
 #include <memory>
@@ -20,7 +21,8 @@ struct SftpSettings {
     ImageUri uri;
     Credentials credentials;
     ImagePolicy policy;
-    std::string known_hosts; ///< path; empty: an unknown host key is accepted
+    Steward& steward;        ///< knows the host keys
+    std::string known_hosts; ///< path, for messages; empty: an unknown host key is accepted
     std::string pinned_fingerprint;
     std::uint64_t least_size = 2048; ///< one CD sector: less is no image
 };

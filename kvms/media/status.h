@@ -20,6 +20,7 @@ enum class Status {
     not_a_regular_file,
     too_short,
     reconnecting,
+    stalled,
     image_changed,
     invalid_uri,
     not_allowed,
@@ -52,6 +53,8 @@ constexpr std::string_view word(Status status) {
         return "too short";
     case Status::reconnecting:
         return "reconnecting";
+    case Status::stalled:
+        return "stalled";
     case Status::image_changed:
         return "image changed";
     case Status::invalid_uri:

@@ -48,7 +48,8 @@ Result<std::string> checked_scheme(std::string_view text) {
         return std::string("sshfs");
     if (scheme == "smb" || scheme == "samba" || scheme == "cifs")
         return std::string("smb");
-    if (scheme == "http" || scheme == "https" || scheme == "nfs" || scheme == "file")
+    if (scheme == "http" || scheme == "https" || scheme == "nfs" || scheme == "file" ||
+        scheme == "browser")
         return scheme;
     const bool printable = std::all_of(scheme.begin(), scheme.end(), is_ascii_alnum);
     return invalid(
@@ -183,7 +184,7 @@ Result<ImageUri> parse_image_uri(std::string_view text) {
     }
     if (!authority.empty() && authority.back() == ':')
         authority.remove_suffix(1); // ILOM's colon before the path
-    if (uri.scheme == "file") {
+    if (uri.scheme == "file" || uri.scheme == "browser") {
         if (!authority.empty() || !uri.user.empty())
             return invalid("A file: URI names no host; write it as file:///PATH.");
     } else if (const auto parsed = parse_host_and_port(authority, uri); !parsed) {

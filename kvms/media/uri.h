@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 6> schemes{"file", "http", "https", "nfs"
 
 struct ImageUri {
     std::string scheme; ///< "sshfs" (also for sftp), "https", "http", "nfs", "smb" (also for samba
-                        ///< and cifs), "file"
+                        ///< and cifs), "file", "browser"
     std::string user;   ///< empty: comes from the credentials
     std::string host;   ///< name or address, IPv6 without its brackets; empty: file
     std::uint16_t port = 22;

@@ -1,6 +1,7 @@
 #include "kvms/readers/reader.h"
 
 #include "base/json_fields.h"
+#include "base/process.h"
 #include "kvms/media/reader_wire.h"
 
 #include <boost/json.hpp>
@@ -27,7 +28,7 @@ constexpr int link = STDIN_FILENO;
 constexpr rlim_t most_memory = rlim_t{512} << 20U;
 
 Result<void> become_nobody() {
-    if (geteuid() != 0)
+    if (!has_capability(CAP_SETUID))
         return {};
     const passwd* nobody = getpwnam("nobody");
     if (nobody == nullptr || prctl(PR_SET_KEEPCAPS, 1) != 0 ||

@@ -172,6 +172,7 @@ struct Screen::Impl {
         status.connected = flag(now, "connected");
         status.width = number<int>(now, "width");
         status.height = number<int>(now, "height");
+        status.leds = number<unsigned>(now, "leds");
         status.viewers.clear();
         for (const json::value& value : list(now, "viewers"))
             if (const auto* viewer = value.if_object())

@@ -36,6 +36,7 @@ struct ScreenStatus {
     bool connected = false; ///< it shows the host, not the notice that the host is off
     int width = 0;
     int height = 0;
+    unsigned leds = 0; ///< of its keyboard: 1 scroll lock, 2 num lock, 4 caps lock
     std::vector<ScreenViewer> viewers;
 };
 

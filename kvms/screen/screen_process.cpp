@@ -132,6 +132,7 @@ struct ScreenProcess::Impl {
                {{"connected", live},
                 {"width", frame.width},
                 {"height", frame.height},
+                {"leds", live ? leds : 0},
                 {"viewers", std::move(list)}}}});
     }
 
@@ -152,7 +153,12 @@ struct ScreenProcess::Impl {
                               .resized = [this] { on_resized(); },
                               .updated = [this](const auto& changed) { on_updated(changed); },
                               .cursor = [this](Cursor c) { viewers->set_cursor(std::move(c)); },
-                              .leds = [this](int leds) { viewers->set_leds(leds); }});
+                              .leds =
+                                  [this](int now) {
+                                      viewers->set_leds(now);
+                                      leds = now;
+                                      report();
+                                  }});
         link = std::make_unique<Stream>(
             loop, std::move(fd),
             Stream::Handlers{[this](std::string_view bytes, const std::vector<UniqueFd>&) {
@@ -206,6 +212,7 @@ struct ScreenProcess::Impl {
 
     void forget_display() {
         live = false;
+        leds = 0;
         pace.reset();
         link.reset();
         display.reset();
@@ -347,6 +354,7 @@ struct ScreenProcess::Impl {
     Clock::time_point last_resize;
     Clock::time_point live_since;
     HostNotice notice;
+    int leds = 0;           ///< of the host's keyboard, as RFB has them
     bool live = false;      ///< the frame is the host's
     bool clipboard = false; ///< the writer's is typed
     Typist typist;

@@ -1,5 +1,6 @@
 #include "shell/ssh/reception.h"
 
+#include "base/passed_fds.h"
 #include "shell/ssh/confinement.h"
 #include "shell/ssh/reach.h"
 
@@ -7,13 +8,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 namespace lom::shell {
 
@@ -58,22 +58,11 @@ Result<void> Reception::run() {
 
 std::optional<Reception::Guest> Reception::receive(bool& over) const {
     std::array<char, 64> source{};
-    std::array<int, 2> fds{-1, -1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(fds))> space{};
-    iovec part{source.data(), source.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = space.size();
-    const ssize_t count = recvmsg(guests_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    auto [count, fds] = receive_with_fds(guests_.get(), source, 2);
     over = count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (count <= 0 || header == nullptr || header->cmsg_type != SCM_RIGHTS ||
-        header->cmsg_len != CMSG_LEN(sizeof(fds)))
+    if (count <= 0 || fds.size() != 2)
         return std::nullopt;
-    std::memcpy(fds.data(), CMSG_DATA(header), sizeof(fds));
-    return Guest{UniqueFd(fds[0]), UniqueFd(fds[1]),
+    return Guest{std::move(fds[0]), std::move(fds[1]),
                  std::string(source.data(), static_cast<std::size_t>(count))};
 }
 

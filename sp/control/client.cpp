@@ -1,5 +1,6 @@
 #include "sp/control/client.h"
 
+#include "base/passed_fds.h"
 #include "base/stream.h"
 #include "sp/control/wire.h"
 
@@ -8,7 +9,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <thread>
 
 namespace lom::control {
@@ -66,22 +66,11 @@ struct Client::Impl {
     /// One recvmsg; a descriptor that comes along lands in `fd`. False at the end of the stream.
     bool receive(FrameReader& reader, UniqueFd& fd) const {
         std::array<char, 16384> buffer; // NOLINT: filled by recvmsg
-        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-        iovec part{buffer.data(), buffer.size()};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        const ssize_t count = recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        auto [count, fds] = receive_with_fds(socket.get(), buffer, 1);
         if (count < 0)
             return errno == EAGAIN || errno == EINTR;
-        const cmsghdr* header = CMSG_FIRSTHDR(&message);
-        if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-            int value = -1;
-            std::memcpy(&value, CMSG_DATA(header), sizeof(int));
-            fd.reset(value);
-        }
+        if (!fds.empty())
+            fd = std::move(fds.front());
         return count > 0 &&
                reader.feed(std::string_view(buffer.data(), static_cast<std::size_t>(count)));
     }

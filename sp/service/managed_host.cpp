@@ -89,6 +89,13 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
       vnc_(loop, [this](UniqueFd socket,
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
       listen_address_(paths.listen_address),
+      local_image_(loop, store, "hosts/" + name + "/storage/local/",
+                   {.uri = [this] { return media_[0]->wanted_uri(); },
+                    .insert =
+                        [this](const LocalImage::Request& request, const std::string& uri) {
+                            return media_[0]->insert_local(uri, request.account, request.roles);
+                        },
+                    .connect = [this] { return media_[0]->connect_feed(); }}),
       console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
                            .may_have =
                                [this](const std::string& session) {
@@ -255,9 +262,12 @@ void ManagedHost::log_event(const vmm::HostEvent& event) {
 void ManagedHost::end_session(const std::string& session) {
     screen_.drop_session(session);
     console_->detach_session(session, "the session has ended");
+    local_image_.end_session(session);
 }
 
 void ManagedHost::follow_roles(const std::string& session, Roles roles) {
+    if (!roles.intersects(Role::admin | Role::console))
+        local_image_.end_session(session);
     if (roles.intersects(Role::console))
         return;
     console_->detach_session(session, "the role c (console) was taken away");

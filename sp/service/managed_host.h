@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "kvms/console/console.h"
 #include "kvms/screen/screen.h"
+#include "sp/service/local_image.h"
 #include "sp/service/media_slot.h"
 #include "sp/service/paths.h"
 #include "sp/service/seat_request.h"
@@ -101,6 +102,9 @@ class ManagedHost {
     /// What it may not do any more ends now: typing, or looking too.
     void follow_roles(const std::string& session, Roles roles);
 
+    /// The image on somebody's own computer.
+    LocalImage& local_image() { return local_image_; }
+
     // -- the screen's keyboard
 
     /// Follows keyboard_layout and clipboard_typing.
@@ -165,6 +169,7 @@ class ManagedHost {
     VncDoor vnc_;
     std::string listen_address_;
     std::unique_ptr<kvms::Console> console_;
+    LocalImage local_image_;
     SeatRequest console_seat_;
     SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;

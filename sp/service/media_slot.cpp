@@ -224,6 +224,7 @@ void MediaSlot::on_drive_changed() {
         return;
     const auto& now = image();
     host_->wait_for_source(device_.drive, drive_.wanted() && now.holding);
+    host_->set_coming(device_.drive, !on_its_way().empty());
     // Taken over first: inserting may fail at once, and then calls this again.
     const std::string before = std::exchange(last_status_, now.status);
     if (now.status != before) {
@@ -362,6 +363,16 @@ std::string MediaSlot::on_its_way() const {
     if (wanted().uri.empty() || (!image().pending() && !inserting))
         return "";
     return "The remote image is not there yet (" + image().status + "): " + wanted().uri;
+}
+
+Result<void> MediaSlot::insert_local(const std::string& uri, const std::string& account,
+                                     Roles roles) {
+    auto stored = set_image(uri, account, roles);
+    if (stored)
+        stored = settings_.mode.set(uri.empty() ? StorageMode::disabled : StorageMode::remote);
+    if (stored)
+        follow();
+    return stored;
 }
 
 bool MediaSlot::in_trouble() const {

@@ -112,6 +112,11 @@ class MediaSlot {
 
     /// A sentence while the image that the settings want may still come; else empty.
     std::string on_its_way() const;
+    /// lom-media's connection to whoever feeds it with an image of his own.
+    auto connect_feed() { return drive_.connect_feed(); }
+    /// As if it had been set in the tree; empty: ejected.
+    Result<void> insert_local(const std::string& uri, const std::string& account, Roles roles);
+    std::string wanted_uri() const { return wanted().uri; }
     /// server_URI, as somebody sets it.
     Result<void> set_image(const std::string& uri, const std::string& account, Roles roles);
 

@@ -2,13 +2,13 @@
 
 #include "base/files.h"
 #include "base/json_fields.h"
+#include "base/random_text.h"
 #include "sp/service/ssh_door.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,18 +39,6 @@ constexpr auto calm = 500ms;
 constexpr auto answer_time = 300ms;
 constexpr auto retire_limit = 5s;
 constexpr std::size_t longest_pem = 64U << 10U;
-
-std::string random_ticket() {
-    std::array<unsigned char, 32> bytes{};
-    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-        std::abort(); // a guessable ticket is worse than no daemon
-    std::string text;
-    for (const unsigned char byte : bytes) {
-        text += "0123456789abcdef"[byte >> 4U];
-        text += "0123456789abcdef"[byte & 15U];
-    }
-    return text;
-}
 
 std::uint16_t port_of(int fd) {
     sockaddr_storage address{};

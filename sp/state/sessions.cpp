@@ -1,6 +1,6 @@
 #include "sp/state/sessions.h"
 
-#include <sys/random.h>
+#include "base/random_text.h"
 
 #include <array>
 #include <ctime>
@@ -9,18 +9,6 @@
 namespace lom {
 
 namespace {
-
-std::string random_ticket() {
-    std::array<unsigned char, 32> bytes{};
-    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-        std::abort(); // a guessable ticket is worse than no daemon
-    std::string text;
-    for (const unsigned char byte : bytes) {
-        text += "0123456789abcdef"[byte >> 4U];
-        text += "0123456789abcdef"[byte & 15U];
-    }
-    return text;
-}
 
 // A browser's session outlives the death of lom-web; the browser may be back only later.
 constexpr std::chrono::minutes web_limit{15};

@@ -1,6 +1,7 @@
 #include "sp/state/ssh_key.h"
 
 #include "base/base64.h"
+#include "base/c_ptr.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -16,19 +17,12 @@ namespace lom {
 
 namespace {
 
-template <auto free_function>
-struct Freer {
-    template <typename T>
-    void operator()(T* object) const {
-        free_function(object);
-    }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Freer<BN_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, Freer<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, Freer<OSSL_PARAM_free>>;
+using Key = CPtr<EVP_PKEY, EVP_PKEY_free>;
+using KeyContext = CPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
+using DigestContext = CPtr<EVP_MD_CTX, EVP_MD_CTX_free>;
+using Number = CPtr<BIGNUM, BN_free>;
+using Builder = CPtr<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using Parameters = CPtr<OSSL_PARAM, OSSL_PARAM_free>;
 
 /// Takes SSH's strings off the front of hostile bytes.
 class WireReader {

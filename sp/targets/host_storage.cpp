@@ -112,6 +112,10 @@ Target::Ptr remote_target(MediaSlot& slot, Log& audit) {
          .set =
              [&slot, &audit](const Caller& caller, const std::string& uri,
                              const Property::Done& done) {
+                 if (LocalImage::is_local(uri))
+                     return done(
+                         Fault{FaultKind::invalid_value,
+                               "An image on one's own computer is inserted on the web page."});
                  if (const auto set = slot.set_image(uri, caller.account, caller.roles); !set)
                      return done(set.fault());
                  apply(slot, audit, caller, "Set 'server_URI' to '" + uri + "'. ", done);
@@ -160,6 +164,53 @@ Result<void> check_outage_timeout(std::int64_t seconds) {
     if (seconds < 0 || seconds > longest_outage)
         return Fault{FaultKind::invalid_value, "Give 0 to 604800 seconds."};
     return {};
+}
+
+void start_local(ManagedHost& host, const VerbCall& call, const Verb::Done& done) {
+    LocalImage::Request request{.session = call.caller.session,
+                                .account = call.caller.account,
+                                .roles = call.caller.roles,
+                                .who = call.caller.account + " (" + call.caller.source + ")",
+                                .force = call.force};
+    for (const auto& [name, value] : call.properties) {
+        if (name == "file")
+            request.file = std::get<std::string>(value);
+        else if (name == "resume")
+            request.resume = std::get<bool>(value);
+    }
+    host.local_image().open(request, [done](Result<UniqueFd> fd) {
+        if (!fd)
+            return done(fd.fault());
+        VerbOutcome outcome;
+        outcome.message = "The image is read from the page as long as it is open.";
+        outcome.stream = "image";
+        outcome.fd = std::move(*fd);
+        done(std::move(outcome));
+    });
+}
+
+Target::Ptr local_target(ManagedHost& host) {
+    auto target = Target::make("local", "An image on the computer of somebody at the web page.");
+    target->shows<std::string>("file", "Its name; empty: none is in the drive.",
+                               [&host] { return host.local_image().file(); });
+    target->shows<std::string>("session", "The session in /SP/sessions that it ends with.",
+                               [&host] { return host.local_image().session(); });
+    target->shows<std::string>("user", "Whose it is.",
+                               [&host] { return host.local_image().who(); });
+    Verb verb{.name = "start",
+              .doc = "Lets a program feed the drive with a file of its own: the web page does "
+                     "that. -force: instead of somebody else's.",
+              .role = Role::admin | Role::console,
+              .asks = false,
+              .run = [&host](const VerbCall& call, const std::string&, const Verb::Done& done) {
+                  start_local(host, call, done);
+              }};
+    verb.takes.push_back(Target::property_of<std::string>(
+        {.name = "file", .doc = "Name of the file, without folders.", .required = true}));
+    verb.takes.push_back(Target::property_of<bool>(
+        {.name = "resume", .doc = "true: only to go on with what is in the drive."}));
+    target->verb(std::move(verb));
+    return target;
 }
 
 std::string size_text(std::uint64_t bytes) {
@@ -247,6 +298,9 @@ Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
          .write = role,
          .get = [&settings] { return *settings.mode; },
          .set = set_and_apply(slot, audit, settings.mode, "mode")});
+    target->shows<std::string>("confinement",
+                               "What holds the program that reads the image, as the kernel says.",
+                               [&slot] { return slot.image().confinement; });
     const auto follow = [&slot] { slot.follow_outage_policy(); };
     target->persistent<OnOutage>(
         settings.on_outage,
@@ -296,8 +350,12 @@ Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
 } // namespace
 
 void add_media_devices(Target& kvms, const TargetContext& context) {
-    for (const auto& slot : context.host.media())
-        kvms.child(media_slot_target(*slot, context.audit));
+    for (const auto& slot : context.host.media()) {
+        auto target = media_slot_target(*slot, context.audit);
+        if (slot->device().drive == vmm::DriveId::cd)
+            target->child(local_target(context.host));
+        kvms.child(target);
+    }
 }
 
 } // namespace lom

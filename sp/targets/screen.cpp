@@ -150,6 +150,18 @@ std::vector<Presence::Person> viewers_of(ManagedHost& host) {
     return people;
 }
 
+std::vector<std::string> lights_of(ManagedHost& host) {
+    std::vector<std::string> names;
+    const unsigned leds = host.screen().status().leds;
+    unsigned bit = 1;
+    for (const char* name : {"scroll lock", "num lock", "caps lock"}) {
+        if ((leds & bit) != 0)
+            names.emplace_back(name);
+        bit <<= 1U;
+    }
+    return names;
+}
+
 Result<SetOutcome> outcome(const Result<void>& done, const char* message) {
     return done ? Result<SetOutcome>(SetOutcome{message}) : done.fault();
 }
@@ -262,6 +274,9 @@ Target::Ptr screen_target(const TargetContext& context) {
         });
     add_presence(*target,
                  {.seat = host.screen_seat(), .people = [&host] { return viewers_of(host); }});
+    target->shows<std::vector<std::string>>("keyboard_lights",
+                                            "Which lights of the keyboard the host has lit.",
+                                            [&host] { return lights_of(host); });
     add_input(*target, host);
     reads_screen(*target, host, false);
     target->verb(picture_verb(host, context.transfers, false));

@@ -1,5 +1,7 @@
 """Where images may come from: who may name what, what TLS is checked by, and what is written down."""
 
+import json
+import pathlib
 import random
 import socket
 
@@ -142,3 +144,20 @@ def test_https_is_checked_by_authorities_or_a_pin_never_by_nothing(sp, server):
     must(sp, f'set {REMOTE} tls_pin=\'\' tls_ca="{broken}" server_URI={uri}')
     assert get(sp, STORAGE, "status") == "failed"
     assert "tls_ca" in get(sp, STORAGE, "status_detail")
+
+
+def test_the_program_that_reads_has_no_rights(sp, server):
+    must(sp, f"set {REMOTE} server_URI={server.uri('disc.iso')}", f"set {STORAGE} mode=disabled",
+         f"set {STORAGE} mode=remote")
+    wait_for(sp, STORAGE, "status", "operational", 20)
+    record = json.loads((sp.state_dir / "hosts/host0/media0.json").read_text())
+    status = dict(line.split(":\t", 1) for line in
+                  pathlib.Path(f"/proc/{record['pid']}/status").read_text().splitlines())
+    assert status["Uid"].split() == status["Gid"].split() == ["65534"] * 4
+    assert not status["Groups"].strip() and not int(status["CapPrm"], 16)
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    holds = get(sp, STORAGE, "confinement")
+    assert holds.startswith("user nobody, no capabilities, no new privileges, seccomp")
+    must(sp, f"set {STORAGE} mode=disabled")
+    assert get(sp, STORAGE, "confinement") == ""
+    must(sp, f"set {STORAGE} mode=remote")

@@ -57,9 +57,10 @@ def digest(path):
 
 
 def readers_of(media):
-    children = f"/proc/{media.process.pid}/task/{media.process.pid}/children"
-    with open(children, encoding="ascii") as file:
-        return [int(pid) for pid in file.read().split()]
+    def children(pid):
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    return [reader for steward in children(media.process.pid) for reader in children(steward)]
 
 
 def kill_readers(media):
@@ -101,6 +102,7 @@ def test_a_wrong_password_is_refused(server, tmp_path):
 
 def test_the_readers_have_no_rights(media):
     low_port = 1 << 10  # NFS servers ask for one
+    assert readers_of(media)
     wait_until(lambda: all(rights(pid) in (({"65534"}, "1", 0), ({"65534"}, "1", low_port))
                            for pid in readers_of(media)), 10, "the readers have given up their rights")
 

@@ -93,7 +93,9 @@ def test_start_waits_for_an_image_that_is_on_its_way(sp, server):
         setting = Background(lambda: sp.lom(f"set {REMOTE} server_URI={uri}"))  # it waits 10 s itself
         wait_for(sp, STORAGE, "status", "connecting", 5)
         told = "The remote image is not there yet (connecting): " + uri
-        person.send("start -script /SYS\r")  # silent
+        person.send("start /SYS\ry\r")
+        person.expect_exact(told)
+        person.expect_exact("Ctrl-C stops it.")
         person.send("\x03")
         person.expect_exact("start: Stopped waiting; nothing was started.")
         assert get(sp, "/HOST", "status") == "Powered Off"

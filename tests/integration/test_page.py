@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import isos
 from tests.support.browser import Browser
+from tests.support.guest import must
 from tests.support.image_server import ImageServer
 from tests.support.lomd import PASSWORD, Lomd, wait_until
 
@@ -97,15 +98,53 @@ def test_a_remote_image_is_inserted_booted_seen_and_typed_into(sp, ann, browser,
 
 
 @pytest.mark.qemu
+def test_an_image_of_ones_own_is_booted_and_the_tab_may_close_and_come_back(sp, ann):
+    own = isos.hello("PAGELOCAL")
+    ann.go("media")
+    ann.order("offer", label="File", path=str(own))
+    ann.click("Insert from this computer")
+    ann.see("operational", "[aria-labelledby=drive]", 30)
+    ann.see("PAGELOCAL", "[aria-labelledby=drive]")
+    ann.see("The host reads from this page", "[aria-labelledby=local]")
+    picture(ann, "media-local")
+    must(sp, "reset -force -script /SYS")
+    ann.go("console")
+    ann.see("HELLO volume=PAGELOCAL", TERMINAL, 60)
+    ann.go("logs")
+    ann.see("HELLO volume=PAGELOCAL", "[aria-labelledby=bootlog]")
+    ann.order("reload")  # as closing the tab does: the file is chosen anew
+    ann.go("media")
+    ann.see("reconnecting", "[aria-labelledby=drive]")
+    ann.see("Choose the same file", "[aria-labelledby=local]")
+    ann.order("offer", label="File", path=str(own))
+    ann.click("Go on")
+    ann.see("operational", "[aria-labelledby=drive]")
+    ann.click("Eject")
+    ann.see("The image was ejected", "[aria-labelledby=local]")
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
+
+
+@pytest.mark.qemu
 def test_a_second_browser_takes_over_and_changes_show_at_once(sp, ann, browser):
     bob = browser.person("bob", url(sp), dark=True)
     bob.log_in("root", PASSWORD)
     bob.go("console")
     bob.see("types", "[aria-labelledby=serial-title]")
     bob.see("xyzzy", TERMINAL)  # the history
-    bob.click("Take over the serial console")
+    bob.see("2 at the console", "[aria-labelledby=serial-title]")
+    bob.click("Ask for the serial console")
+    ann.see("asks for the serial console", "[aria-labelledby=serial-title]")
+    ann.click("Keep", "[aria-labelledby=serial-title]")
+    bob.see("keeps it", ".notes")
+    bob.click("Ask for the serial console")
+    ann.click("Give", "[aria-labelledby=serial-title]")
     bob.see("You type", "[aria-labelledby=serial-title]")
     ann.see("types", "[aria-labelledby=serial-title]")
+    ann.click("Take over the serial console")  # without asking
+    ann.see("You type", "[aria-labelledby=serial-title]")
+    bob.click("Take over the serial console")
+    bob.see("You type", "[aria-labelledby=serial-title]")
     bob.order("type", on=".xterm-helper-textarea", text="plugh")
     ann.see("plugh", TERMINAL)
 
@@ -151,6 +190,24 @@ def test_what_the_shell_changes_shows_at_once(sp, ann):
     sp.lom("set", "/HOST", "boot_device=default")
     ann.see("default", "[aria-labelledby=problems]", 5)
     assert time.monotonic() - started < 5
+
+
+def test_webhooks_and_open_problems_are_there(sp, ann):
+    ann.go("services")
+    ann.fill("Address of the receiver", "https://127.0.0.1:1/events")
+    ann.click("Add", "[aria-labelledby=webhooks]")
+    ann.see("https://127.0.0.1:1/events", "[aria-labelledby=webhooks]")
+    ann.click("Delete webhook 1")
+    ann.click("Delete", "dialog")
+    ann.order("miss", text="127.0.0.1:1", within="[aria-labelledby=webhooks]")
+
+    ann.go("overview")
+    ann.see("No open problems", "[aria-labelledby=problems]")
+    must(sp, "set /SP/services/kvms/host_storage_device/remote server_URI=file:///nowhere/x.iso")
+    sp.lom("set /SP/services/kvms/host_storage_device mode=remote")
+    ann.see("Remote Storage", "[aria-labelledby=problems]")
+    must(sp, "set /SP/services/kvms/host_storage_device mode=disabled")
+    ann.see("No open problems", "[aria-labelledby=problems]")
 
 
 @pytest.mark.parametrize("dark", [False, True])

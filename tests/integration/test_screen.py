@@ -234,6 +234,8 @@ def test_lock_lights(guest, viewers):
     viewer = viewers()
     viewer.press(F6)
     viewer.wait(lambda: viewer.leds == 6, 10, "the lights of num and caps lock")
+    wait_until(lambda: get(guest, "/HOST/screen", "keyboard_lights") == ["num lock", "caps lock"], 5,
+               "the tree knows them too")
 
 
 def test_texts_and_named_keys(guest):

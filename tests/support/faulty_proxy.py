@@ -17,11 +17,11 @@ import time
 
 
 class FaultyProxy:
-    def __init__(self, port):
+    def __init__(self, port, rate=None):
         self.target = port
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.mode, self.rate = "pass", None
+        self.mode, self.rate = "pass", rate
         self.pairs = []  # (client, server)
         self.ended = False
         self.passed = 0  # bytes towards the client
@@ -51,7 +51,8 @@ class FaultyProxy:
         allowance, last = 0.0, time.monotonic()
         while not self.ended:
             now = time.monotonic()
-            allowance = min(allowance + (now - last) * (self.rate or 0), max(self.rate or 0, 1) / 10)
+            rate = self.rate
+            allowance = min(allowance + (now - last) * rate, rate / 10) if rate else 0.0
             last = now
             if self.mode == "reset":
                 self._reset_all()

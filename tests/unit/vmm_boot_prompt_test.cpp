@@ -168,6 +168,46 @@ TEST_F(OkPrompt, BootRefusesWhatCannotBeOpened) {
     EXPECT_TRUE(control.at_prompt());
 }
 
+TEST_F(OkPrompt, BootWaitsForAMediumThatIsOnItsWay) {
+    const std::string waits =
+        "Waiting for the medium of /pci@0,0/usb@4/storage@1/disk@0,0; Ctrl-C stops it.\r\n";
+    enter();
+    control.set_empty_drives({}, {"/pci@0,0/usb@4/storage@1/disk@0,0"});
+    output.clear();
+    control.input("boot rcdrom\r");
+    control.tick();
+    control.tick();
+    EXPECT_EQ(output, "boot rcdrom\r\n" + waits + "..");
+    control.input("what is typed\x03");
+    EXPECT_TRUE(output.ends_with("..^C\r\n{0} ok ")) << output;
+    EXPECT_EQ(type("5 drop").find("what is typed"), std::string::npos);
+
+    control.input("boot rcdrom\r");
+    control.set_empty_drives({"/pci@0,0/usb@4/storage@1/disk@0,0"});
+    EXPECT_TRUE(output.ends_with("no medium in /pci@0,0/usb@4/storage@1/disk@0,0\r\n{0} ok "));
+
+    control.set_empty_drives({}, {"/pci@0,0/usb@4/storage@1/disk@0,0"});
+    control.input("boot rcdrom\r");
+    for (int second = 0; second < 60; ++second)
+        control.tick();
+    EXPECT_TRUE(output.ends_with("It does not come.\r\n{0} ok ")) << "not for ever";
+
+    control.input("boot rcdrom\r");
+    EXPECT_TRUE(booted.empty());
+    control.set_empty_drives({});
+    EXPECT_EQ(booted.size(), 1U);
+    EXPECT_FALSE(control.at_prompt());
+}
+
+TEST_F(OkPrompt, AScriptThatWaitsForAMediumGoesOnAtThePrompt) {
+    control.set_empty_drives({}, {"/pci@0,0/usb@4/storage@1/disk@0,0"});
+    ASSERT_TRUE(control.set_script("boot rcdrom"));
+    EXPECT_TRUE(power_on().stop_at_ok);
+    EXPECT_TRUE(booted.empty());
+    control.set_empty_drives({});
+    EXPECT_EQ(booted.size(), 1U);
+}
+
 TEST_F(OkPrompt, UnknownWordsAndEmptyLines) {
     enter();
     EXPECT_EQ(type("frobnicate now"), "frobnicate ?\r\n");

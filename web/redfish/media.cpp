@@ -163,7 +163,7 @@ Resource drives(const std::string& owner) {
 
 Resource cd(const std::string& owner) {
     Resource one(owner + "/VirtualMedia/Cd", "VirtualMedia.v1_6_2.VirtualMedia");
-    one.shows(drive).shows(remote);
+    one.shows(drive).shows(remote).shows(drive + "/local");
     one.constant("Id", "Cd").constant("Name", "Virtual CD");
     one.constant("MediaTypes", json::array{"CD", "DVD"});
     one.computed("Image", [](const Scope& scope) {
@@ -178,7 +178,8 @@ Resource cd(const std::string& owner) {
     });
     one.computed("Inserted", [](const Scope& scope) { return json::value(inserted(scope)); });
     one.computed("ConnectedVia", [](const Scope& scope) {
-        return json::value(inserted(scope) ? "URI" : "NotConnected");
+        const bool local = !scope.text(drive + "/local", "file").empty();
+        return json::value(!inserted(scope) ? "NotConnected" : local ? "Applet" : "URI");
     });
     one.constant("WriteProtected", true);
     one.computed("TransferMethod", [](const Scope& scope) {

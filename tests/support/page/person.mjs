@@ -39,6 +39,9 @@ const orders = {
   fill: ({ who, label, text }) => pages[who].getByLabel(label, { exact: true }).fill(text),
   choose: ({ who, label, value }) => pages[who].getByLabel(label, { exact: true }).selectOption(value),
   check: ({ who, label }) => pages[who].getByLabel(label).check(),
+  /** `path` is a file of the person's own computer. */
+  offer: ({ who, label, path }) => pages[who].getByLabel(label, { exact: true }).setInputFiles(path),
+  reload: ({ who }) => pages[who].reload(),
   type: async ({ who, on, text }) => {
     await pages[who].locator(on).focus();
     await pages[who].keyboard.type(text);
@@ -68,8 +71,12 @@ const orders = {
       if (!element?.width) return { width: 0, height: 0, lit: 0 };
       const { data } = element.getContext('2d').getImageData(0, 0, element.width, element.height);
       let lit = 0;
-      for (let at = 0; at < data.length; at += 4) if (data[at] + data[at + 1] + data[at + 2] > 60) ++lit;
-      return { width: element.width, height: element.height, lit };
+      let sum = 0; // of the picture: another one has another
+      for (let at = 0; at < data.length; at += 4) {
+        if (data[at] + data[at + 1] + data[at + 2] > 60) ++lit;
+        sum = (sum * 31 + data[at] + data[at + 1] * 3 + data[at + 2] * 7) % 1_000_000_007;
+      }
+      return { width: element.width, height: element.height, lit, sum };
     }, canvas),
   focused: ({ who }) =>
     pages[who].evaluate(() => document.activeElement?.textContent?.trim().slice(0, 60) ?? ''),
@@ -88,7 +95,11 @@ const orders = {
         .filter((one) => !one.name.includes('/redfish/'))
         .reduce((sum, one) => sum + one.encodedBodySize, 0),
     ),
-  picture: ({ who, path }) => pages[who].screenshot({ path }),
+  /** Without the messages that come and go. */
+  picture: async ({ who, path }) => {
+    await pages[who].waitForFunction(() => !document.querySelector('.note'), null, { polling: 100 });
+    await pages[who].screenshot({ path });
+  },
   url: ({ who }) => pages[who].url(),
   complaints: () => complaints,
   hosts: () => [...hosts],

@@ -5,8 +5,10 @@ import { set, text } from '../api';
 import { useTarget } from '../live';
 import { Act, attempt, Dialog } from '../parts/feedback';
 import { saveFile } from '../parts/files';
-import { may } from '../session';
+import { may, session } from '../session';
+import { useLatency } from './latency';
 import { ScreenLink, type ScreenState } from './screen_link';
+import { Presence, SeatButtons, SeatQuestion } from './seat';
 
 const special: [string, string][] = [
   ['Esc', 'escape'],
@@ -18,6 +20,9 @@ const special: [string, string][] = [
   ['Ctrl+Alt+F2', 'ctrl-alt-f2'],
   ['SysRq+B', 'alt-sysrq-b'],
 ];
+
+const layouts = ['us', 'gb', 'be', 'br', 'ca', 'ch', 'cz', 'de', 'dk', 'es', 'fi', 'fr', 'hu', 'it',
+  'nl', 'no', 'pl', 'pt', 'se', 'tr'];
 
 export function Screen(): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
@@ -46,25 +51,30 @@ export function Screen(): JSX.Element {
   const shot = (): void =>
     link.current?.rfb?.toBlob((blob) => saveFile('screen.png', 'image/png', blob), 'image/png');
   const writer = text(view.value, 'writer');
-  const viewers = (view.value?.Properties?.['viewers']?.Value as string[] | undefined) ?? [];
+  const mine = writer !== '' && text(view.value, 'writer_session') === session.value?.uri.split('/').pop();
+  const seat = { path: '/HOST/screen', name: 'the screen', view: view.value, mine } as const;
+  const latency = useLatency();
+  const kvms = useTarget('/SP/services/kvms', 1);
+  const current = text(kvms.view.value, 'keyboard_layout');
+  const lights = (view.value?.Properties?.['keyboard_lights']?.Value as string[] | null) ?? [];
   return (
     <section class="console" aria-labelledby="screen-title" ref={frame}>
       <div class="console-bar">
         <h2 id="screen-title">Screen</h2>
-        <span role="status" class={state.value === 'open' ? 'badge good' : 'badge'} title={viewers.join('\n')}>
+        <span role="status" class={state.value === 'open' ? 'badge good' : 'badge'}>
           {state.value === 'open'
             ? !keys
               ? 'View only'
-              : writer
-                ? `Writer: ${writer}`
-                : 'Open'
+              : mine
+                ? 'You type'
+                : writer
+                  ? `${writer} types`
+                  : 'Open'
             : state.value === 'away'
               ? 'Reconnecting …'
               : 'Connecting …'}
         </span>
-        {keys && (
-          <button aria-label="Take over the screen" onClick={() => link.current?.open(true)}>Take over</button>
-        )}
+        {state.value === 'open' && <SeatButtons {...seat} take={() => link.current?.open(true)} />}
         <span class="grow" />
         <Act disabled={!keys} work={() => press('ctrl-alt-delete')}>Ctrl+Alt+Del</Act>
         <select aria-label="Send a special key" disabled={!keys} value=""
@@ -80,17 +90,31 @@ export function Screen(): JSX.Element {
         <button onClick={shot}>Screenshot</button>
         <button onClick={() => void frame.current?.requestFullscreen()}>Full screen</button>
       </div>
+      <SeatQuestion {...seat} />
       <div class="screen" ref={place} />
-      <p class="faint small">
-        {[text(view.value, 'resolution'), viewers.length > 0 ? `${viewers.length} connected` : '']
-          .filter(Boolean)
-          .join(' · ')}
-      </p>
+      <div class="console-foot faint small">
+        <span>{text(view.value, 'resolution') || 'The host is off'}</span>
+        <span title="Round trip to the service processor">
+          {latency.value === null ? 'No answer' : `${latency.value} ms`}
+        </span>
+        <span>{lights.length > 0 ? lights.join(', ') : 'No keyboard light'}</span>
+        <Presence view={view.value} name="the screen" />
+      </div>
       {pasting.value && (
         <Dialog title="Type a text" onClose={() => (pasting.value = false)}>
           <form class="fields" onSubmit={(event) => void type(event)}>
             <div class="field">
-              <label for="typed">Text, typed as keys in the layout of the services page</label>
+              <label for="layout">Keyboard layout that the host expects</label>
+              <select id="layout" value={current} disabled={!may('a')}
+                onChange={(event) => {
+                  const chosen = event.currentTarget.value;
+                  void attempt(() => set('/SP/services/kvms', { keyboard_layout: chosen }).then(() => undefined));
+                }}>
+                {[...new Set([current, ...layouts])].map((one) => <option key={one} value={one}>{one}</option>)}
+              </select>
+            </div>
+            <div class="field">
+              <label for="typed">Text, typed as keys</label>
               <textarea id="typed" rows={5} value={pasted.value} onInput={(event) => (pasted.value = event.currentTarget.value)} />
             </div>
             <div class="actions">

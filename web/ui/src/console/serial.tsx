@@ -9,7 +9,8 @@ import { useEffect, useRef } from 'preact/hooks';
 import { show } from '../api';
 import { Act, attempt } from '../parts/feedback';
 import { saveFile } from '../parts/files';
-import { may } from '../session';
+import { useTarget } from '../live';
+import { Presence, SeatButtons, SeatQuestion } from './seat';
 import { againAfter, socketAddress } from './socket';
 import { withStyleSheets } from './style_sheets';
 
@@ -193,6 +194,8 @@ export function Serial(): JSX.Element {
     saveFile('serial-console.log', 'text/plain', history.Text ?? '');
   };
   const open = state.value === 'open';
+  const { view } = useTarget('/HOST/console', 1);
+  const seat = { path: '/HOST/console', name: 'the serial console', view: view.value, mine: write.value } as const;
   return (
     <section class="console" aria-labelledby="serial-title">
       <div class="console-bar">
@@ -206,9 +209,7 @@ export function Serial(): JSX.Element {
                 ? `${writer.value} types`
                 : 'View only'}
         </span>
-        {open && !write.value && may('c') && (
-          <button aria-label="Take over the serial console" onClick={() => line.current?.open(true)}>Take over</button>
-        )}
+        {open && <SeatButtons {...seat} take={() => line.current?.open(true)} />}
         {state.value === 'ended' && <button onClick={() => line.current?.again()}>Connect again</button>}
         <span class="grow" />
         <input id="serial-search" type="search" placeholder="Search" aria-label="Search in the serial console"
@@ -227,8 +228,12 @@ export function Serial(): JSX.Element {
         <Act work={() => attempt(download)}>Log</Act>
       </div>
       {reason.value && <p class="away">{reason.value}</p>}
+      <SeatQuestion {...seat} />
       <div class="terminal" ref={place} />
-      <p class="faint small">Ctrl+Shift+F6 leaves the terminal, Ctrl+Shift+C copies.</p>
+      <div class="console-foot faint small">
+        <span>Ctrl+Shift+F6 leaves the terminal, Ctrl+Shift+C copies.</span>
+        <Presence view={view.value} name="the console" />
+      </div>
     </section>
   );
 }

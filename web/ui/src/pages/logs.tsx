@@ -6,6 +6,24 @@ import { saveFile } from '../parts/files';
 import { set } from '../api';
 import { may } from '../session';
 
+/** What the console printed since the last power-on or reset. */
+function BootLog(): JSX.Element {
+  const { view, error } = useTarget('/HOST/console/bootlog', 1, ['/HOST']);
+  const printed = (view.value?.Text ?? '').replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+  return (
+    <section class="card wide-card" aria-labelledby="bootlog">
+      <h2 id="bootlog">
+        Boot log
+        <button disabled={!printed} onClick={() => saveFile('boot.log', 'text/plain', view.value?.Text ?? '')}>Save</button>
+      </h2>
+      <Problem text={error.value} />
+      <pre class="scroll" tabIndex={0} role="region" aria-label="Boot log, text">
+        {printed || 'The host has printed nothing since it was started.'}
+      </pre>
+    </section>
+  );
+}
+
 export function Logs(): JSX.Element {
   const which = useSignal('event');
   const wanted = useSignal('');
@@ -60,6 +78,7 @@ export function Logs(): JSX.Element {
         </div>
         {rows.length > 500 && <p class="faint">The newest 500 are shown; the export has all.</p>}
       </section>
+      {may('c') && <BootLog />}
     </>
   );
 }

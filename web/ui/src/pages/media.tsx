@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { child, request, set, text } from '../api';
 import { useTarget } from '../live';
 import { Act, attempt, Problem } from '../parts/feedback';
+import { LocalDrive } from '../parts/local_drive';
 import { Facts, TargetForm } from '../parts/target_form';
 import { may } from '../session';
 
@@ -12,6 +13,8 @@ const actions = '/redfish/v1/Systems/host0/VirtualMedia/Cd/Actions/VirtualMedia.
 export function Media(): JSX.Element {
   const { view, error } = useTarget(drive, 2);
   const remote = child(view.value, 'remote');
+  const local = child(view.value, 'local');
+  const address = text(remote, 'server_URI').replace(/^browser:.*/, '');
   const uri = useSignal('');
   const user = useSignal('');
   const password = useSignal('');
@@ -22,7 +25,7 @@ export function Media(): JSX.Element {
   const insert = async (event: Event): Promise<void> => {
     event.preventDefault();
     busy.value = true;
-    const body: Record<string, unknown> = { Image: uri.value || text(remote, 'server_URI') };
+    const body: Record<string, unknown> = { Image: uri.value || address };
     if (user.value) body.UserName = user.value;
     if (password.value) body.Password = password.value;
     const done = await attempt(
@@ -49,7 +52,7 @@ export function Media(): JSX.Element {
               rows={[
                 ['Status', <span class={status === 'operational' ? 'badge good' : 'badge'}>{status}</span>],
                 ['Detail', text(view.value, 'status_detail')],
-                ['Image', inside ? text(remote, 'server_URI') : ''],
+                ['Image', inside ? text(local, 'file') || address : ''],
                 ['Volume', text(view.value, 'volume_id')],
                 ['Size', text(view.value, 'size')],
                 ['Server key', text(remote, 'host_key_fingerprint')],
@@ -63,7 +66,7 @@ export function Media(): JSX.Element {
           <div class="field">
             <label for="uri">Address</label>
             <input id="uri" value={uri.value} disabled={!mine} spellcheck={false} aria-describedby="uri-doc"
-              placeholder={text(remote, 'server_URI') || 'sftp://server/path/image.iso'}
+              placeholder={address || 'sftp://server/path/image.iso'}
               onInput={(event) => (uri.value = event.currentTarget.value)} />
             <small id="uri-doc">sftp://, https://, http://, nfs:// or smb://, as the shell takes it.</small>
           </div>
@@ -80,11 +83,12 @@ export function Media(): JSX.Element {
             <small>Kept by the service processor, never shown. Empty: what it has already.</small>
           </div>
           <div class="actions">
-            <button class="primary" disabled={!mine || busy.value || !(uri.value || text(remote, 'server_URI'))} aria-busy={busy.value}>
+            <button class="primary" disabled={!mine || busy.value || !(uri.value || address)} aria-busy={busy.value}>
               Insert
             </button>
           </div>
         </form>
+        <LocalDrive drive={view.value} local={local} />
         <section class="card" aria-labelledby="key">
           <h2 id="key">Server keys</h2>
           <RemoteKeys />

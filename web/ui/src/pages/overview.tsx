@@ -31,6 +31,23 @@ function RecentEvents(): JSX.Element {
   );
 }
 
+function OpenProblems(): JSX.Element | null {
+  const { view } = useTarget('/System/Open_Problems', 1, ['/System', '/HOST', '/SYS', '/SP/services/kvms']);
+  const rows = view.value?.Table?.Rows ?? [];
+  if (!view.value) return null;
+  if (rows.length === 0) return <p>No open problems.</p>;
+  return (
+    <ul class="events" aria-label="Open problems">
+      {rows.map((row) => (
+        <li key={row.join()} class="warn">
+          <time>{row[0].replace(/^\w+ /, '').replace(/ \d{4}$/, '')}</time>
+          <span>{row[1]}: {row[2]}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function Presence(): JSX.Element {
   const { view } = useTarget('/SP/sessions', 2);
   const screen = useTarget('/HOST/screen', 1);
@@ -94,7 +111,7 @@ export function Overview(): JSX.Element {
           <h2 id="problems">
             Health <Badge good={health === 'OK'}>{health}</Badge>
           </h2>
-          {view.value && <p>{health === 'OK' ? 'No open problems.' : text(view.value, 'health_details')}</p>}
+          <OpenProblems />
           <Facts
             rows={[
               ['Virtual CD', status + (text(media.view.value, 'volume_id') ? `: ${text(media.view.value, 'volume_id')}` : '')],

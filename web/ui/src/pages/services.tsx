@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useTarget } from '../live';
+import { Webhooks } from './webhooks';
 import { TargetForm } from '../parts/target_form';
 
 function Part(props: { path: string; heading: string; skip?: string[] }): JSX.Element | null {
@@ -28,6 +29,7 @@ export function Services(): JSX.Element {
         <Part path="/HOST/console" heading="Serial console" />
         <Part path="/SP/preferences/password_policy/account_lockout" heading="Account lockout" />
         <Part path="/SP/preferences/banner" heading="Banner" />
+        <Webhooks />
       </div>
     </>
   );
