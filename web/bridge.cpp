@@ -77,9 +77,10 @@ asio::awaitable<void> from_browser(WebSocket& socket, Descriptor& fd, Upgrade::K
 }
 
 asio::awaitable<void> to_browser(WebSocket& socket, Descriptor& fd, Upgrade::Kind kind) {
-    std::string bytes(piece, '\0');
+    static std::array<char, piece>
+        room; // one thread: hundreds who only wait need none of their own
     for (;;) {
-        const ssize_t count = recv(fd.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+        const ssize_t count = recv(fd.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
         if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
             if (const auto [error] = co_await fd.async_wait(Descriptor::wait_read, awaited); error)
                 co_return;
@@ -89,7 +90,8 @@ asio::awaitable<void> to_browser(WebSocket& socket, Descriptor& fd, Upgrade::Kin
             co_await socket.async_close(websocket::close_code::service_restart, awaited);
             co_return;
         }
-        std::string_view out(bytes.data(), static_cast<std::size_t>(count));
+        const std::string bytes(room.data(), static_cast<std::size_t>(count));
+        std::string_view out(bytes);
         const bool notice = kind == Upgrade::Kind::console && out[0] == 'n';
         if (kind == Upgrade::Kind::console)
             out.remove_prefix(1);

@@ -194,7 +194,8 @@ void Drive::start() {
     options.argv = arguments();
     options.fds = {{credentials_read.get(), 3}};
     options.stderr_path = paths_.log;
-    options.capabilities = {CAP_SYS_ADMIN}; // to mount
+    // For its steward: to mount, to become nobody, and NFS servers ask for a low port.
+    options.capabilities = {CAP_CHOWN, CAP_NET_BIND_SERVICE, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN};
     save_record({}); // before: so that our successor looks for it in any case
     const auto process = spawn(options);
     if (!process)

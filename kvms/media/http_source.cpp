@@ -107,7 +107,7 @@ class HttpSource final : public Source {
     void looked();
     void probed(const Exchange& exchange, long http_status);
     void refused(long http_status);
-    void transport_failed(CURLcode result);
+    void transport_failed(CURLcode result, long http_status);
     void fail(Status status, std::string detail, bool transient);
 
     static std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* exchange);
@@ -348,7 +348,7 @@ void HttpSource::done(Exchange& exchange, CURLcode result) {
         return;
     }
     if (result != CURLE_OK && result != CURLE_WRITE_ERROR) {
-        transport_failed(result);
+        transport_failed(result, status);
         return;
     }
     curl_off_t modified = -1;
@@ -431,7 +431,7 @@ void HttpSource::refused(long status) {
              status >= 500 || status == 429);
 }
 
-void HttpSource::transport_failed(CURLcode result) {
+void HttpSource::transport_failed(CURLcode result, long status) {
     const std::string said = std::string(": ") + curl_easy_strerror(result) + ".";
     if (!refusal_.empty())
         fail(Status::not_allowed, refusal_, false);
@@ -445,7 +445,7 @@ void HttpSource::transport_failed(CURLcode result) {
         fail(Status::failed, "tls_ca holds no usable certificate" + said, false);
     else if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
         fail(Status::failed, "The server's certificate is not trusted" + said, false);
-    else if (result == CURLE_TOO_MANY_REDIRECTS || result == CURLE_UNSUPPORTED_PROTOCOL)
+    else if (status / 100 == 3)
         fail(Status::failed, "The server redirects to where we do not go" + said, false);
     else
         fail(Status::unreachable, "The server does not answer properly" + said, true);

@@ -275,6 +275,8 @@ lom::Result<void> prepare(const Options& options, const ImageUri& uri, Prepared&
 }
 
 int serve(const Options& options, Settings& settings, Prepared& prepared) {
+    // What lies on somebody's own computer is read when it is needed, and not kept.
+    const bool own = settings.uri().scheme == "browser";
     lom::Loop loop;
     ImageServer server(loop,
                        {options.uri,
@@ -282,8 +284,8 @@ int serve(const Options& options, Settings& settings, Prepared& prepared) {
                         prepared.confinement,
                         options.cache_size,
                         options.known_hosts.empty(),
-                        options.fill,
-                        {prepared.cache_folder, options.cache_dir_size}},
+                        options.fill && !own,
+                        {own ? std::string() : prepared.cache_folder, options.cache_dir_size}},
                        *prepared.steward, opener(loop, settings), std::move(prepared.keeper));
     if (prepared.control)
         server.listen(std::move(prepared.control));

@@ -38,7 +38,7 @@ Target::Ptr host_target(const TargetContext& context) {
         {.name = "autorestart",
          .doc =
              "reset: a guest that has panicked, or whose code KVM cannot run, is reset; none: it "
-             "is left for you to look at.",
+             "is left for you to look at. A guest that merely hangs is not noticed.",
          .write = Role::reset,
          .changed = [managed = &context.host] { managed->restart_crashed(); }});
     target->managed<BootDeviceChoice>(

@@ -258,8 +258,6 @@ void declare_size(Target& target, const char* name, const char* doc, Setting<std
 
 /// How the reading goes.
 void show_figures(Target& target, const MediaSlot& slot) {
-    target.shows<std::string>("bytes_read", "Read from the image's source so far.",
-                              [&slot] { return size_text(slot.image().bytes_read); });
     target.shows<std::string>(
         "cache_hits", "Part of what the guest read that was here already.",
         [&slot] { return percent_text(slot.image(), slot.image().cache_hits); });
@@ -343,6 +341,9 @@ Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
                                 [&slot] { return static_cast<std::int64_t>(slot.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
                                [&slot] { return slot.image().volume_id; });
+    target->shows<std::int64_t>(
+        "bytes_read", "Bytes read from the image's source so far.",
+        [&slot] { return static_cast<std::int64_t>(slot.image().bytes_read); });
     target->child(remote_target(slot, audit));
     return target;
 }

@@ -12,7 +12,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <sstream>
 
 namespace lom {
@@ -81,6 +83,24 @@ Interface primary_interface() {
     return best;
 }
 
+/// The kernel is asked once for all the properties that a `show` prints, not once for each.
+class RecentInterface {
+  public:
+    const Interface& get() {
+        constexpr auto fresh = std::chrono::milliseconds(500);
+        const auto now = std::chrono::steady_clock::now();
+        if (!asked_ || now - *asked_ > fresh) {
+            interface_ = primary_interface();
+            asked_ = now;
+        }
+        return interface_;
+    }
+
+  private:
+    std::optional<std::chrono::steady_clock::time_point> asked_;
+    Interface interface_;
+};
+
 // -- ping: the system's own program, bounded to 10 s; the loop goes on meanwhile
 
 Result<void> check_host_text(const std::string& host) {
@@ -144,8 +164,9 @@ Target::Ptr test_target(const TargetContext& context) {
 Target::Ptr network_target(const TargetContext& context) {
     auto target = Target::make("network", "The network of the machine that the service processor "
                                           "runs on.");
+    const auto recent = std::make_shared<RecentInterface>();
     const auto shows = [&](const char* name, const char* doc, std::string Interface::*member) {
-        target->shows<std::string>(name, doc, [member] { return primary_interface().*member; });
+        target->shows<std::string>(name, doc, [recent, member] { return recent->get().*member; });
     };
     shows("ipaddress", "Its IPv4 address.", &Interface::address);
     shows("ipgateway", "Its default gateway.", &Interface::gateway);

@@ -71,7 +71,7 @@ class SshCat:
         subprocess.run([*self.base, "bench", f"cat {self.remote}"], stdout=subprocess.DEVNULL, check=True)
 
     def close(self):
-        self.master.terminate()
+        self.master.kill()  # it may not heed anything less while it writes
         self.master.wait()
 
 
@@ -97,31 +97,37 @@ class Mounted:
         return total / TICKS
 
 
+def ssh_clients(bench):
+    """Processes of OpenSSH's client with the bench's settings."""
+    found = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if words and words[0] == b"ssh" and any(str(bench.config).encode() in word for word in words):
+            found.add(int(entry.name))
+    return found
+
+
 class Sshfs(Mounted):
     name = "sshfs"
 
     def __init__(self, bench, line, remote, **_):
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=bench.work))
         parent, base = os.path.split(remote)
+        before = ssh_clients(bench)
         self.path = self.folder / base
         self.process = subprocess.Popen(
             ["sshfs", "-f", "-F", str(bench.config), "-p", str(line.port), f"bench:{parent}",
              str(self.folder), "-o", "ro,kernel_cache,compression=no"], stdin=subprocess.DEVNULL)
         wait_for(lambda: mounted(self.folder), 20, "sshfs has mounted")
         os.stat(self.path)
+        self.ssh = ssh_clients(bench) - before
 
     def processes(self):
         """Its own and its ssh's, which it has sent away."""
-        return [self.process.pid] + [
-            int(entry.name) for entry in pathlib.Path("/proc").iterdir()
-            if entry.name.isdigit() and self._ours(entry)]
-
-    def _ours(self, entry):
-        try:
-            fields = (entry / "stat").read_text().rpartition(") ")[2].split()
-            return int(fields[1]) == self.process.pid
-        except OSError:
-            return False
+        return [self.process.pid, *self.ssh]
 
     def close(self):
         subprocess.run(["umount", "-l", str(self.folder)], check=True)

@@ -157,7 +157,7 @@ def test_properties(tmp_path):
              f"server_URI={images.uri('x.iso')}",
              f"set {STORAGE} mode=remote")
         wait_until(lambda: get(sp, STORAGE, "fill") == "100%", 30, "the image is filled")
-        assert get(sp, STORAGE, "bytes_read") in ("12 MB", "13 MB")
+        assert 0 <= get(sp, STORAGE, "bytes_read") - len(image_bytes(3)) < MIB
         assert re.fullmatch(r"\d+\.\d ms", get(sp, STORAGE, "latency"))
         assert re.fullmatch(r"\d+\.\d MB/s", get(sp, STORAGE, "rate"))
         assert re.fullmatch(r"\d+%", get(sp, STORAGE, "cache_hits"))

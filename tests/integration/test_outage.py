@@ -44,6 +44,8 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sp():
     with Lomd() as lomd:
+        # Else the whole image would soon be there, and no outage be noticed.
+        must(lomd, f"set {STORAGE} cache_size=4M")
         yield lomd
 
 

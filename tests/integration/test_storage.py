@@ -49,6 +49,7 @@ def server(tmp_path_factory, key):
 @pytest.fixture(scope="module")
 def sp():
     with Lomd() as lomd:
+        must(lomd, f"set {STORAGE} cache_size=4M")  # no image is soon here as a whole
         yield lomd
 
 

@@ -70,7 +70,8 @@ def processes(sp, program):
             continue
         try:
             if str(sp.home).encode() in (entry / "cmdline").read_bytes() and \
-                    program in pathlib.Path(os.readlink(entry / "exe")).name:
+                    program in pathlib.Path(os.readlink(entry / "exe")).name and \
+                    (entry / "comm").read_text() != "lom-steward\n":  # lom-media's other half
                 found.append(int(entry.name))
         except OSError:
             pass

@@ -5,6 +5,11 @@ versions  floods with VERSION replies and reads nothing
 garbage   sends random bytes
 wrong-id  opens properly, then answers READs nobody made
 oversize  opens properly, then answers a READ with more than was asked
+huge      says that the file has 2^63 bytes
+lying     says that it has three times the bytes that it has
+twice     opens properly, then answers each READ twice
+endless   opens properly, then never stops answering the first READ behind the first MiB
+silent    takes the connection and says nothing
 failing   opens properly, then every READ behind the first MiB fails
 """
 
@@ -29,7 +34,8 @@ def text(data):
 
 def attributes(path):
     found = os.stat(path)
-    return struct.pack(">IQIII", 0x1 | 0x4 | 0x8, found.st_size, found.st_mode,
+    size = {"huge": 1 << 63, "lying": 3 * found.st_size}.get(MODE, found.st_size)
+    return struct.pack(">IQIII", 0x1 | 0x4 | 0x8, size, found.st_mode,
                        int(found.st_atime), int(found.st_mtime))
 
 
@@ -68,6 +74,10 @@ def answer_read(file, number, offset, length):
         send(101, struct.pack(">II", number, 4) + text(b"failure") + text(b""))
     else:
         send(103, struct.pack(">I", number) + text(data))
+    if MODE == "twice" and offset >= 1 << 20:
+        send(103, struct.pack(">I", number) + text(data))
+    while MODE == "endless" and offset >= 1 << 20:
+        send(103, struct.pack(">I", number) + text(data))
 
 
 def more_comes():
@@ -104,6 +114,8 @@ try:
     if MODE == "versions":
         while True:
             send(2, struct.pack(">I", 3))
+    elif MODE == "silent":
+        time.sleep(120)
     elif MODE == "garbage":
         OUT.write(random.Random(1).randbytes(100000))
         OUT.flush()
