@@ -7,6 +7,7 @@
 #include "shell/output.h"
 #include "shell/piped.h"
 #include "shell/remote_tree.h"
+#include "shell/sftp_session.h"
 #include "shell/text.h"
 
 #include <CLI/CLI.hpp>
@@ -25,6 +26,7 @@ struct Arguments {
     std::string run_dir = "/run/openlom";
     int control_fd = -1;
     std::string command; ///< empty: a session
+    bool sftp = false;
 };
 
 std::string banner(const control::Hello& hello) {
@@ -93,6 +95,8 @@ int run(const Arguments& arguments) {
         std::fprintf(stderr, "lom: %s\n", client.fault().message.c_str());
         return status::of(client.fault().kind);
     }
+    if (arguments.sftp)
+        return serve_sftp(*client);
     const bool interactive = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
     InteractiveTerminal* person = nullptr;
     RemoteTree tree(std::move(*client), [&person](std::string_view line) {
@@ -138,6 +142,9 @@ int main(int argc, char** argv) {
     app.add_option("--control-fd", arguments.control_fd,
                    "An inherited, authenticated control connection");
     app.add_option("--command", arguments.command, "One command line, as a single argument");
+    app.add_flag("--sftp", arguments.sftp,
+                 "Carry an SFTP session between standard input and output and the image library")
+        ->group("");
     app.prefix_command();
     app.footer("COMMAND...: one command, for example: lom show -o json /SYS");
     try {

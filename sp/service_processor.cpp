@@ -59,6 +59,8 @@ Result<UniqueFd> lock_state(const std::string& state_dir) {
 
 // QEMU's own user: one number per host from a range that Debian gives to nobody.
 constexpr uid_t first_qemu_uid = 61440;
+// Who puts images into the library, and the group of those who may read them.
+constexpr uid_t library_account = first_qemu_uid - 1;
 
 /// Whether any user may pass through all folders down to `path`.
 bool others_can_enter(const std::string& path) {
@@ -87,8 +89,12 @@ std::vector<std::string> targets_of(ManagedHost::Part part) {
     switch (part) {
     case ManagedHost::Part::host:
         return {"/HOST", "/SYS", "/System"};
-    case ManagedHost::Part::drive:
-        return {"/SP/services/kvms/host_storage_device"};
+    case ManagedHost::Part::drive: {
+        std::vector<std::string> targets;
+        for (const MediaDevice& device : media_devices)
+            targets.push_back(std::string("/SP/services/kvms/") + device.target);
+        return targets;
+    }
     case ManagedHost::Part::console:
         return {"/HOST/console"};
     case ManagedHost::Part::screen:
@@ -180,9 +186,11 @@ struct ServiceProcessor::Impl {
             if (const auto made = make_directories(path, 0711); !made)
                 return made.fault();
         environment.qemu_uid = qemu_uid();
+        if (const auto opened = open_library(environment); !opened)
+            return opened;
         versions = vmm::read_versions(loop, environment.qemu);
-        auto opened = ManagedHost::open(loop, options.paths, *database, *events, *image_policy,
-                                        environment, definition);
+        auto opened = ManagedHost::open(loop, options.paths, *database, *events, *images,
+                                        *image_policy, environment, definition);
         if (!opened)
             return opened.fault();
         host = std::move(*opened);
@@ -193,6 +201,21 @@ struct ServiceProcessor::Impl {
                     host->follow_roles(std::to_string(session.id), roles);
         });
         return {};
+    }
+
+    Result<void> open_library(vmm::HostEnvironment& environment) {
+        kvms::LibraryPlace place{options.paths.state_dir + "/media",
+                                 options.paths.state_dir + "/media.json", std::nullopt};
+        if (environment.qemu_uid) {
+            place.account = library_account;
+            environment.qemu_groups = {library_account};
+        }
+        images.emplace(loop, std::move(place), [this] {
+            changes.target_changed("/SP/media");
+            if (host)
+                host->on_library_changed();
+        });
+        return images->open();
     }
 
     std::optional<uid_t> qemu_uid() {
@@ -216,11 +239,15 @@ struct ServiceProcessor::Impl {
         web.emplace(loop, options.paths, *database, *events);
         webhooks.emplace(loop, options.paths, *database, changes);
         transfers.emplace(loop, options.paths, *image_policy);
+        library.emplace(loop, options.paths, *images, *transfers, *database, *events,
+                        [this] { changes.target_changed("/SP/media"); });
         tree.emplace(
             build_root({loop, *settings, *accounts, *sessions, *doors, *ssh, *events, *audit, *host,
-                        versions, *web, *webhooks, *transfers, *image_policy, acceleration_reason,
-                        options.listen, options.restart}),
+                        *library, versions, *web, *webhooks, *transfers, *image_policy,
+                        acceleration_reason, options.listen, options.restart,
+                        [this](const AuditRecord& record) { write_audit(record); }}),
             [this](const AuditRecord& record) { write_audit(record); });
+        sessions->on_end([this](std::int64_t id) { library->uploads().drop(std::to_string(id)); });
         follow_changes();
         server.emplace(control::Server::Context{
             loop, *tree, *accounts, *sessions, [this] { return settings->current_hostname(); },
@@ -337,12 +364,14 @@ struct ServiceProcessor::Impl {
     std::optional<DoorSettings> doors;
     std::optional<ImagePolicySettings> image_policy;
     std::string acceleration_reason;
+    std::optional<kvms::Library> images;
     std::unique_ptr<ManagedHost> host;
     std::shared_ptr<const vmm::Versions> versions;
     std::optional<SshDoor> ssh;
     std::optional<WebDoor> web;
     std::optional<Webhooks> webhooks;
     std::optional<Transfers> transfers;
+    std::optional<MediaLibrary> library;
     std::optional<Tree> tree;
     std::optional<control::Server> server;
     Loop::Handle idle_watch;

@@ -29,10 +29,14 @@ void BootControl::set_machine(const HostDefinition& definition, std::vector<Boot
     openboot_.machine.devices = std::move(devices);
 }
 
-void BootControl::set_medium(bool present, bool coming) {
-    openboot_.machine.medium = present;
-    openboot_.machine.medium_coming = coming;
-    if (mode_ != Mode::awaiting_medium || (!present && coming))
+void BootControl::set_empty_drives(std::vector<std::string> paths,
+                                   std::vector<std::string> coming) {
+    openboot_.machine.empty_drives = std::move(paths);
+    openboot_.machine.coming_drives = std::move(coming);
+    if (mode_ != Mode::awaiting_medium)
+        return;
+    BootState tried = state_;
+    if (openboot_.run(awaiting_, tried).next == Next::await_medium)
         return;
     mode_ = Mode::prompt;
     print("\r\n");

@@ -31,9 +31,8 @@ class BootControl {
     BootControl(BootState state, Save save, Now now, Actions actions);
     /// Devices as defined now: tells devalias, show-devs, boot. Called when the definition changes.
     void set_machine(const HostDefinition& definition, std::vector<BootDevice> devices);
-    /// Whether the CD drive holds a medium: `boot cdrom` says so if not. Believed true until told.
-    /// If not, but `coming`, it waits for it.
-    void set_medium(bool present, bool coming = false);
+    /// Paths of the devices without a medium: `boot` says so; or waits for those that are coming.
+    void set_empty_drives(std::vector<std::string> paths, std::vector<std::string> coming = {});
     /// Call it each second: shows a person that it still waits, and gives up after a minute.
     void tick();
 

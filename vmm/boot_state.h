@@ -34,8 +34,8 @@ struct BootPlan {
 using Nvram = std::map<std::string, std::string>;
 
 /// What boot_device can be; ILOM's other words would do nothing here.
-inline constexpr std::array<std::string_view, 5> boot_device_choices = {"default", "pxe", "disk",
-                                                                        "cdrom", "bios"};
+inline constexpr std::array<std::string_view, 6> boot_device_choices = {"default", "pxe", "disk",
+                                                                        "cdrom",   "usb", "bios"};
 
 constexpr std::size_t boot_script_limit = 1000; ///< bytes, ILOM 5.1's
 

@@ -146,20 +146,39 @@ class Builder {
         // Absolute mouse positions. The keyboard is the PS/2 one: firmware polls a USB keyboard 18
         // times a second, and keys of whoever types faster are lost or seem held.
         add({"-device", "usb-tablet,bus=usb.0"});
-        add({"-device", "usb-bot,id=bot0,bus=usb.0"});
-        // A medium that is inserted later is news to the guest (unit attention), which SeaBIOS
-        // takes for a failed read: what may be booted is there from the start.
-        std::string medium;
-        if (!launch_.cd_image.empty()) {
-            add({"-blockdev", "driver=raw,node-name=cd-1,read-only=on,file.driver=file,"
-                              "file.read-only=on,file.locking=off,file.filename=" +
-                                  escaped(launch_.cd_image)});
-            medium = ",drive=cd-1";
+        for (const DriveId drive : all_drives)
+            add_drive(drive);
+    }
+
+    /// A medium that is inserted later is news to the guest (unit attention), which SeaBIOS takes
+    /// for a failed read: what may be booted is there from the start.
+    void add_drive(DriveId id) {
+        const DriveTraits& traits = traits_of(id);
+        const Medium& medium = launch_.media[index_of(id)];
+        std::string drive;
+        if (medium.present()) {
+            const std::string node = std::string(traits.node_prefix) + "1";
+            const std::string mode = medium.writable ? "off" : "on";
+            add({"-blockdev", "driver=raw,node-name=" + node + ",read-only=" + mode +
+                                  ",file.driver=file,file.read-only=" + mode +
+                                  ",file.locking=off,file.filename=" + escaped(medium.file)});
+            drive = ",drive=" + node;
         }
+        const std::string at =
+            ",bus=usb.0,port=" + std::to_string(traits.storage + 1); // port 1 is the tablet's
+        const std::string device = traits.device;
         // rerror=enospc: with that error from lom-media QEMU holds the guest while the image's
         // source is away; with any other (ejected, not to be waited for) the guest sees an error.
-        add({"-device", "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=enospc" + medium +
-                            boot_index({"rcdrom", "cdrom"})});
+        const std::string more =
+            ",rerror=enospc" + drive + boot_index({"r" + std::string(traits.alias), traits.alias});
+        if (traits.has_tray) {
+            const std::string bridge = "bot" + std::to_string(index_of(id));
+            add({"-device", "usb-bot,id=" + bridge + at});
+            add({"-device",
+                 "scsi-cd,id=" + device + ",bus=" + bridge + ".0,scsi-id=0,lun=0" + more});
+        } else if (medium.present()) {
+            add({"-device", "usb-storage,id=" + device + at + ",removable=on" + more});
+        }
     }
 
     void add_disk(const Disk& disk) {
@@ -211,10 +230,17 @@ std::vector<std::string> command_line(const HostDefinition& definition, const Ho
     return Builder(definition, files, launch).build();
 }
 
+std::string drive_path(DriveId drive) {
+    return "/pci@0,0/usb@" + slot_text(usb_slot) + "/storage@" +
+           std::to_string(traits_of(drive).storage) + "/disk@0,0";
+}
+
 std::vector<BootDevice> boot_devices(const HostDefinition& definition) {
     const std::string root = "/pci@0,0";
-    const std::string cd = root + "/usb@" + slot_text(usb_slot) + "/storage@1/disk@0,0";
-    std::vector<BootDevice> devices{{"rcdrom", cd}, {"cdrom", cd}};
+    std::vector<BootDevice> devices;
+    for (const DriveId drive : all_drives)
+        for (const char* prefix : {"r", ""})
+            devices.push_back({prefix + std::string(traits_of(drive).alias), drive_path(drive)});
     for (const Disk& disk : definition.disks) {
         const std::string path =
             root + "/virtio-blk@" + slot_text(first_disk_slot + number_of(disk.name)) + "/disk@0";

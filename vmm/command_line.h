@@ -3,6 +3,7 @@
 
 #include "vmm/boot_state.h"
 #include "vmm/definition.h"
+#include "vmm/medium.h"
 
 #include <string>
 #include <vector>
@@ -40,7 +41,7 @@ struct Launch {
     Acceleration acceleration = Acceleration::tcg;
     BootPlan plan;
     bool trap_reboot = false; ///< a guest's reset stops QEMU, and is decided by us
-    std::string cd_image;     ///< in the drive from the start; empty: an empty tray
+    PerDrive<Medium> media;   ///< in the drives from the start
 };
 
 std::vector<std::string> command_line(const HostDefinition& definition, const HostFiles& files,
@@ -48,5 +49,6 @@ std::vector<std::string> command_line(const HostDefinition& definition, const Ho
 
 /// The devices that OpenBoot can name, with the paths that the command line gives them.
 std::vector<BootDevice> boot_devices(const HostDefinition& definition);
+std::string drive_path(DriveId drive);
 
 } // namespace lom::vmm

@@ -8,7 +8,7 @@
 #include "vmm/io_hold.h"
 #include "vmm/qemu_process.h"
 #include "vmm/runtime_record.h"
-#include "vmm/virtual_cd.h"
+#include "vmm/virtual_drive.h"
 
 #include <linux/capability.h>
 #include <sys/stat.h>
@@ -86,12 +86,21 @@ struct Host::Impl {
     Impl(Loop& loop_in, HostEnvironment environment_in, HostObserver observer_in)
         : loop(loop_in), environment(std::move(environment_in)),
           observer(std::move(observer_in)), files{environment.dir, environment.run_dir},
-          cd(loop, {.changed = [this] { on_medium_changed(); },
-                    .trouble = [this](const std::string& text) { event(Severity::major, text); },
-                    .proceed = [this] { io.proceed(); }}),
+          drives{make_drive(DriveId::cd), make_drive(DriveId::cd2), make_drive(DriveId::usb_disk)},
           io(loop, {.held = [this](const std::string& text) { on_held(text); },
                     .event = [this](Severity severity,
-                                    const std::string& text) { event(severity, text); }}) {}
+                                    const std::string& text) { event(severity, text); },
+                    .has_source = [this](DriveId id) { return !drive(id).wanted().local; }}) {}
+
+    VirtualDrive make_drive(DriveId id) {
+        return {loop,
+                id,
+                {.changed = [this] { on_medium_changed(); },
+                 .trouble = [this](const std::string& text) { event(Severity::major, text); },
+                 .proceed = [this] { io.proceed(); }}};
+    }
+    VirtualDrive& drive(DriveId id) { return drives[index_of(id)]; }
+    const VirtualDrive& drive(DriveId id) const { return drives[index_of(id)]; }
 
     // -- opening
 
@@ -162,7 +171,8 @@ struct Host::Impl {
         const auto found = load_runtime_record(files.runtime_record());
         const RuntimeRecord record = found.value_or(RuntimeRecord{});
         plan = next_plan = record.plan;
-        cd.want(record.medium, nullptr);
+        for (const DriveId id : all_drives)
+            drive(id).want(record.media[index_of(id)], nullptr);
         if (const auto running = listener_at(files.qmp()))
             return adopt(*running, record);
         if (is_alive(record.process))
@@ -218,7 +228,7 @@ struct Host::Impl {
             observer.serial(files.serial_input());
             if (status == HostStatus::unreachable)
                 event(Severity::info, "The host answers again.");
-            cd.attach(*qemu, [] {});
+            attach_drives([] {});
             if (now->status == "prelaunch")
                 return stop_at_ok(); // only there does a processor wait for its first step
             follow_trap();
@@ -241,7 +251,7 @@ struct Host::Impl {
     }
 
     void begin(Done done) {
-        without_cd = false;
+        without_media = false;
         launch(boot->begin_boot(), std::move(done));
     }
 
@@ -276,11 +286,11 @@ struct Host::Impl {
         trap = wants_trap();
         return spawn({.argv = command_line(definition, files,
                                            {environment.qemu, environment.acceleration, plan, *trap,
-                                            without_cd ? "" : cd.wanted()}),
+                                            without_media ? PerDrive<Medium>{} : wanted_media()}),
                       .stderr_path = files.qemu_log(),
                       .uid = owner,
                       .gid = owner,
-                      .groups = kvm_group(),
+                      .groups = qemu_groups(),
                       // Without an account of its own: for /dev/kvm that is closed to others.
                       .capabilities = owner ? std::vector<int>() : std::vector{CAP_DAC_OVERRIDE}});
     }
@@ -298,12 +308,13 @@ struct Host::Impl {
         return std::nullopt;
     }
 
-    std::vector<gid_t> kvm_group() const {
+    std::vector<gid_t> qemu_groups() const {
+        auto groups = environment.qemu_groups;
         struct stat kvm {};
-        if (environment.acceleration != Acceleration::kvm || stat("/dev/kvm", &kvm) < 0 ||
-            (kvm.st_mode & 0060) != 0060)
-            return {};
-        return {kvm.st_gid};
+        if (environment.acceleration == Acceleration::kvm && stat("/dev/kvm", &kvm) == 0 &&
+            (kvm.st_mode & 0060) == 0060)
+            groups.push_back(kvm.st_gid);
+        return groups;
     }
 
     void watch(const ProcessId& process, std::chrono::milliseconds limit, bool fresh) {
@@ -323,7 +334,7 @@ struct Host::Impl {
             return examine();
         }
         observer.serial(files.serial_input());
-        cd.attach(*qemu, [this] {
+        attach_drives([this] {
             if (!qemu || !qemu->answers() || next != Next::nothing)
                 return;
             plan.stop_at_ok ? stop_at_ok() : runs();
@@ -372,7 +383,7 @@ struct Host::Impl {
     }
 
     void on_lost(const std::string& reason) {
-        cd.detach();
+        detach_drives();
         if (coming_up && next == Next::nothing) { // nothing of the guest's is lost with it
             failure = Fault{FaultKind::unavailable,
                             "QEMU did not come up: " + reason + "." + last_words_of_qemu()};
@@ -391,7 +402,7 @@ struct Host::Impl {
         const Next then = std::exchange(next, Next::nothing);
         const bool at_start = std::exchange(coming_up, false);
         io.forget();
-        cd.detach();
+        detach_drives();
         for (Loop::Handle* timer : {&heartbeat_timer, &shutdown_timer, &reset_timer})
             timer->reset();
         observer.serial("");
@@ -405,7 +416,7 @@ struct Host::Impl {
         case Next::decide:
             return begin(std::exchange(started, nullptr));
         case Next::boot:
-            without_cd = false;
+            without_media = false;
             return launch(next_plan, std::exchange(started, nullptr));
         }
     }
@@ -420,10 +431,10 @@ struct Host::Impl {
         go_off("The host lost its power: QEMU ended unexpectedly" + how + ".");
     }
 
-    /// QEMU does not start on an image that it cannot open: an empty drive then, and the drive says
-    /// what is wrong with the image.
+    /// QEMU does not start on an image that it cannot open: empty drives then, and each says what
+    /// is wrong with its image.
     void on_failed_start(const Fault& fault) {
-        if (cd.wanted().empty() || std::exchange(without_cd, true))
+        if (wanted_media() == PerDrive<Medium>{} || std::exchange(without_media, true))
             return fail_start(fault);
         launch(plan, std::exchange(started, nullptr));
     }
@@ -455,8 +466,10 @@ struct Host::Impl {
             on_guest_reset();
         else if (name == "STOP" || name == "RESUME" || name == "SUSPEND" || name == "WAKEUP")
             check();
-        else if (name == "DEVICE_TRAY_MOVED" && data.id == VirtualCd::device)
-            cd.on_tray_moved(data.tray_open);
+        else if (name == "DEVICE_TRAY_MOVED")
+            with_drive(data.id, [&](VirtualDrive& drive) { drive.on_tray_moved(data.tray_open); });
+        else if (name == "DEVICE_DELETED")
+            with_drive(data.device, [](VirtualDrive& drive) { drive.on_unplugged(); });
         else if (name == "BLOCK_IO_ERROR" && data.action == "report")
             io.reported(data.node);
     }
@@ -546,9 +559,9 @@ struct Host::Impl {
             set_status(HostStatus::stopped, text);
     }
 
-    void continue_after_io_error() {
-        cd.reopen([this](const Result<void>& opened) {
-            if (opened && io.held_by_cd())
+    void continue_after_io_error(DriveId id) {
+        drive(id).reopen([this, id](const Result<void>& opened) {
+            if (opened && io.held_by(id))
                 io.proceed();
         });
     }
@@ -664,28 +677,68 @@ struct Host::Impl {
                       [](const Result<QmpFields>&) {});
     }
 
-    // -- the virtual CD
+    // -- the virtual drives
 
-    void insert_cd(const std::string& file, Done done) {
-        cd.want(file, [this, done = std::move(done)](const Result<void>& result) {
-            if (result && io.held_by_cd())
+    void insert(DriveId id, const Medium& medium, Done done) {
+        drive(id).want(medium, [this, id, done = std::move(done)](const Result<void>& result) {
+            if (result && io.held_by(id))
                 io.proceed();
             done(result);
         });
     }
 
-    void set_cd_coming(bool coming) {
-        if (std::exchange(cd_coming, coming) == coming)
+    /// A medium is on its way into the drive.
+    void set_coming(DriveId id, bool now) {
+        if (std::exchange(coming[index_of(id)], now) == now)
             return;
         coming_timer.reset();
-        if (coming)
+        if (coming != PerDrive<bool>{})
             coming_timer = loop.every(1s, [this] { boot->tick(); });
-        boot->set_medium(!cd.wanted().empty(), cd_coming);
+        tell_boot_of_media();
+    }
+
+    PerDrive<Medium> wanted_media() const {
+        PerDrive<Medium> media;
+        for (const DriveId id : all_drives)
+            media[index_of(id)] = drive(id).wanted();
+        return media;
+    }
+
+    /// All at once; `done` when the last one has what is wanted in it, or cannot.
+    void attach_drives(std::function<void()> done) {
+        const auto left = std::make_shared<std::size_t>(drives.size());
+        for (VirtualDrive& each : drives)
+            each.attach(*qemu, [left, done] {
+                if (--*left == 0)
+                    done();
+            });
+    }
+
+    void detach_drives() {
+        for (VirtualDrive& each : drives)
+            each.detach();
+    }
+
+    /// The one whose device QEMU calls so; others are no business of ours.
+    template <typename Deed>
+    void with_drive(const std::string& device, Deed deed) {
+        for (const DriveId id : all_drives)
+            if (device == traits_of(id).device)
+                deed(drive(id));
+    }
+
+    void tell_boot_of_media() {
+        std::vector<std::string> empty;
+        std::vector<std::string> on_their_way;
+        for (const DriveId id : all_drives)
+            if (!drive(id).wanted().present())
+                (coming[index_of(id)] ? on_their_way : empty).push_back(drive_path(id));
+        boot->set_empty_drives(std::move(empty), std::move(on_their_way));
     }
 
     void on_medium_changed() {
-        boot->set_medium(!cd.wanted().empty(), cd_coming);
-        if (qemu && cd.wanted() != recorded_medium)
+        tell_boot_of_media();
+        if (qemu && wanted_media() != recorded_media)
             save_record();
         observer.changed();
     }
@@ -772,12 +825,12 @@ struct Host::Impl {
 
     /// Without a record (a full disk) a running QEMU is still found by its socket.
     void save_record() {
-        recorded_medium = cd.wanted();
+        recorded_media = wanted_media();
         (void)save_runtime_record(files.runtime_record(),
                                   {.process = qemu ? qemu->id() : ProcessId{},
                                    .next = next,
                                    .plan = next == Next::boot ? next_plan : plan,
-                                   .medium = recorded_medium});
+                                   .media = recorded_media});
     }
 
     Loop& loop;
@@ -794,15 +847,15 @@ struct Host::Impl {
     Next next = Next::nothing;         ///< what follows the end of QEMU; nothing: no end is wanted
     BootPlan next_plan;                ///< for Next::boot
     bool coming_up = false;            ///< QEMU is started, its processor and the prompt are not
-    bool without_cd = false;           ///< QEMU did not start with it
+    bool without_media = false;        ///< QEMU did not start with them
     std::optional<bool> trap;          ///< a guest's reset stops QEMU; absent: not known
     std::optional<Fault> failure;      ///< why QEMU is being ended before it came up
     Done started;                      ///< of start or reset
     std::vector<Done> stopping;        ///< of stop -force
 
-    VirtualCd cd;
-    std::string recorded_medium;
-    bool cd_coming = false; ///< the medium that is to be in the drive
+    PerDrive<VirtualDrive> drives;
+    PerDrive<Medium> recorded_media;
+    PerDrive<bool> coming{}; ///< the medium that is to be in the drive
     IoHold io;
     std::unique_ptr<DiskMaker> disk_maker;
 
@@ -837,15 +890,19 @@ void Host::inject_nmi(Done done) { impl_->command("inject-nmi", "", std::move(do
 void Host::send_break(Done done) {
     impl_->command("chardev-send-break", R"({"id":"serial0"})", std::move(done));
 }
-void Host::insert_cd(const std::string& file, Done done) {
-    impl_->insert_cd(file, std::move(done));
+void Host::insert(DriveId drive, const Medium& medium, Done done) {
+    impl_->insert(drive, medium, std::move(done));
 }
-void Host::eject_cd(Done done, bool at_once) { impl_->cd.want("", std::move(done), at_once); }
-bool Host::cd_inserted() const { return impl_->cd.inserted(); }
-void Host::continue_after_io_error() { impl_->continue_after_io_error(); }
-void Host::set_cd_coming(bool coming) { impl_->set_cd_coming(coming); }
-void Host::wait_for_cd(bool wait) { impl_->io.wait_for_cd(wait); }
-bool Host::held_by_cd() const { return impl_->io.held_by_cd(); }
+void Host::eject(DriveId drive, Done done, bool at_once) {
+    impl_->drive(drive).want({}, std::move(done), at_once);
+}
+bool Host::inserted(DriveId drive) const { return impl_->drive(drive).inserted(); }
+bool Host::ejected_by_guest(DriveId drive) const { return impl_->drive(drive).ejected_by_guest(); }
+bool Host::locked(DriveId drive) const { return impl_->drive(drive).locked(); }
+void Host::continue_after_io_error(DriveId drive) { impl_->continue_after_io_error(drive); }
+void Host::wait_for_source(DriveId drive, bool wait) { impl_->io.wait_for(drive, wait); }
+bool Host::held_by(DriveId drive) const { return impl_->io.held_by(drive); }
+void Host::set_coming(DriveId drive, bool coming) { impl_->set_coming(drive, coming); }
 BootControl& Host::boot() { return *impl_->boot; }
 bool Host::at_ok_prompt() const { return impl_->boot->at_prompt(); }
 void Host::prompt_input(std::string_view bytes) { impl_->boot->input(bytes); }

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "vmm/boot_control.h"
 #include "vmm/definition.h"
+#include "vmm/medium.h"
 
 #include <chrono>
 #include <functional>
@@ -52,6 +53,7 @@ struct HostEnvironment {
     Acceleration acceleration = Acceleration::tcg; ///< chosen by the probe
     /// Account and group of QEMU, this host's alone; needs root. Absent: ours.
     std::optional<uid_t> qemu_uid;
+    std::vector<gid_t> qemu_groups; ///< besides: whoever reads the library's images
     /// How long a guest may take to shut down after `stop` before it is said that it did not.
     std::chrono::seconds shutdown_limit{60};
 };
@@ -93,20 +95,22 @@ class Host {
     void inject_nmi(Done done);
     void send_break(Done done); ///< serial break to ttyS0
 
-    /// The image file in the virtual CD drive, kept over power cycles; empty file name: no medium.
-    /// done when the guest can see (or no longer see) it. eject asks a guest that has locked its
-    /// tray, waits 5 s, then opens it by force; `at_once` does not ask.
-    void insert_cd(const std::string& file, Done done);
-    void eject_cd(Done done, bool at_once = false);
+    /// The image in a virtual drive, kept over power cycles. done when the guest can see (or no
+    /// longer see) it. eject asks a guest that has locked its tray, and waits for it as long as it
+    /// takes; `at_once` does not ask.
+    void insert(DriveId drive, const Medium& medium, Done done);
+    void eject(DriveId drive, Done done, bool at_once = false);
+    bool inserted(DriveId drive) const; ///< false also when the guest itself ejected it
+    bool ejected_by_guest(DriveId drive) const;
+    bool locked(DriveId drive) const; ///< the guest was asked to give it back, and does not
     /// The drive is empty, but may soon hold a medium: `boot cdrom` at the ok prompt waits for it.
-    void set_cd_coming(bool coming);
-    bool cd_inserted() const; ///< false also when the guest itself ejected it
+    void set_coming(DriveId drive, bool coming);
     /// The image's source is back: opens the file anew and continues a guest that QEMU holds on an
-    /// I/O error of the CD.
-    void continue_after_io_error();
-    /// Whether a guest whose CD cannot be read now is held until it can, or gets an I/O error.
-    void wait_for_cd(bool wait);
-    bool held_by_cd() const;
+    /// I/O error of the drive.
+    void continue_after_io_error(DriveId drive);
+    /// Whether a guest whose image cannot be read now is held until it can, or gets an I/O error.
+    void wait_for_source(DriveId drive, bool wait);
+    bool held_by(DriveId drive) const;
 
     BootControl& boot(); ///< NVRAM, bootmode, boot_device; see boot_control.h
     bool at_ok_prompt() const;

@@ -1,7 +1,5 @@
 #include "vmm/io_hold.h"
 
-#include "vmm/virtual_cd.h"
-
 #include <algorithm>
 #include <utility>
 
@@ -12,8 +10,10 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto disk_retry = 10s;
-constexpr auto cd_release = 500ms;    // between two reads that are to fail, of a held guest
-constexpr auto trouble_is_over = 30s; // without an I/O error; the next one is an event again
+constexpr auto medium_release = 500ms; // between two reads that are to fail, of a held guest
+constexpr auto trouble_is_over = 30s;  // without an I/O error; the next one is an event again
+
+std::string name_of(DriveId drive) { return traits_of(drive).has_tray ? "CD" : "USB disk"; }
 
 bool failed(const QmpDrive& drive) {
     return drive.io_status == "failed" || drive.io_status == "nospace";
@@ -38,17 +38,24 @@ void IoHold::examine(QemuProcess& qemu) {
 }
 
 void IoHold::hold(const QmpDrive& drive) {
-    by_ = drive.id == VirtualCd::device ? By::cd : By::disk;
+    by_ = By::disk;
+    for (const DriveId id : all_drives)
+        if (drive.id == traits_of(id).device && handlers_.has_source(id)) {
+            by_ = By::medium;
+            medium_ = id;
+        }
     calm_.reset();
     std::string sentence = disk_sentence(drive);
     if (by_ == By::disk) {
         retry_ = loop_.after(disk_retry, [this] { proceed(); });
-    } else if (wait_for_cd_) {
-        sentence = "The host waits for the source of its CD image and goes on by itself.";
+    } else if (wait_[index_of(medium_)]) {
+        sentence = "The host waits for the source of its " + name_of(medium_) +
+                   " image and goes on by itself.";
     } else {
-        sentence = "The source of the host's CD image is away, and the host is not to wait for "
+        sentence = "The source of the host's " + name_of(medium_) +
+                   " image is away, and the host is not to wait for "
                    "it: its read fails.";
-        retry_ = loop_.after(cd_release, [this] { proceed(); });
+        retry_ = loop_.after(medium_release, [this] { proceed(); });
     }
     tell(sentence);
     handlers_.held(sentence);
@@ -73,8 +80,9 @@ void IoHold::over(bool runs) {
     const By was = std::exchange(by_, By::nobody);
     if (was == By::nobody || !runs)
         return;
-    if (was == By::cd && wait_for_cd_) {
-        handlers_.event(Severity::info, "The host goes on; it waits for its CD no longer.");
+    if (was == By::medium && wait_[index_of(medium_)]) {
+        handlers_.event(Severity::info,
+                        "The host goes on; it waits for its " + name_of(medium_) + " no longer.");
         told_.clear();
     }
     calm_ = loop_.after(trouble_is_over, [this] { told_.clear(); });
@@ -88,11 +96,13 @@ void IoHold::forget() {
 }
 
 void IoHold::reported(const std::string& node) {
-    if (!node.starts_with(VirtualCd::node_prefix))
+    const auto of_node = [&](DriveId id) { return node.starts_with(traits_of(id).node_prefix); };
+    const auto drive = std::find_if(all_drives.begin(), all_drives.end(), of_node);
+    if (drive == all_drives.end())
         return;
     if (!std::exchange(told_of_errors_, true))
-        handlers_.event(Severity::major,
-                        "The guest was given an I/O error by its CD, which cannot be read now.");
+        handlers_.event(Severity::major, "The guest was given an I/O error by its " +
+                                             name_of(*drive) + ", which cannot be read now.");
     errors_calm_ = loop_.after(trouble_is_over, [this] { told_of_errors_ = false; });
 }
 
@@ -102,8 +112,8 @@ void IoHold::proceed() {
         qemu_->execute("cont", "", [](const Result<QmpFields>&) {});
 }
 
-void IoHold::wait_for_cd(bool wait) {
-    if (std::exchange(wait_for_cd_, wait) != wait && !wait && held_by_cd())
+void IoHold::wait_for(DriveId drive, bool wait) {
+    if (std::exchange(wait_[index_of(drive)], wait) != wait && !wait && held_by(drive))
         proceed();
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "vmm/host.h"
+#include "vmm/medium.h"
 #include "vmm/qemu_process.h"
 #include "vmm/qmp.h"
 
@@ -19,6 +20,8 @@ class IoHold {
     struct Handlers {
         std::function<void(const std::string& sentence)> held; ///< the guest stands still
         std::function<void(Severity, const std::string& sentence)> event;
+        /// The drive's image has a source that may come back.
+        std::function<bool(DriveId)> has_source;
     };
 
     IoHold(Loop& loop, Handlers handlers);
@@ -33,15 +36,15 @@ class IoHold {
     void reported(const std::string& node);
 
     bool held() const { return by_ != By::nobody; }
-    bool held_by_cd() const { return by_ == By::cd; }
+    bool held_by(DriveId drive) const { return by_ == By::medium && medium_ == drive; }
     /// QEMU tries again what failed.
     void proceed();
-    /// Whether a guest waits for its CD's source. If not, its reads fail: whoever is held is let
-    /// go.
-    void wait_for_cd(bool wait);
+    /// Whether a guest waits for the source of the drive's image. If not, its reads fail: whoever
+    /// is held is let go.
+    void wait_for(DriveId drive, bool wait);
 
   private:
-    enum class By { nobody, cd, disk };
+    enum class By { nobody, medium, disk };
     void hold(const QmpDrive& drive);
     std::string disk_sentence(const QmpDrive& drive) const;
     void tell(const std::string& sentence);
@@ -50,7 +53,8 @@ class IoHold {
     Handlers handlers_;
     QemuProcess* qemu_ = nullptr;
     By by_ = By::nobody;
-    bool wait_for_cd_ = true;
+    DriveId medium_ = DriveId::cd; ///< of By::medium
+    PerDrive<bool> wait_ = {true, true, true};
     std::string told_; ///< in the event log, and maybe not over yet
     bool told_of_errors_ = false;
     Loop::Handle retry_, calm_, errors_calm_;

@@ -34,9 +34,12 @@ std::string padded(std::string text, std::size_t width) {
     return text;
 }
 
-bool is_cd(const BootDevice& device) { return device.alias.ends_with("cdrom"); }
+bool is_cd(const BootDevice& device) { return device.alias.find("cdrom") != std::string::npos; }
+bool is_usb(const BootDevice& device) { return device.alias.ends_with("usbdisk"); }
 bool is_net(const BootDevice& device) { return device.alias.starts_with("net"); }
-bool is_disk(const BootDevice& device) { return !is_cd(device) && !is_net(device); }
+bool is_disk(const BootDevice& device) {
+    return !is_cd(device) && !is_net(device) && !is_usb(device);
+}
 
 void add_once(std::vector<std::string>& list, std::string text) {
     if (std::find(list.begin(), list.end(), text) == list.end())
@@ -82,6 +85,7 @@ class Run {
 
     const BootDevice* find_device(std::string_view name) const;
     const BootDevice* first_device(bool (*wanted)(const BootDevice&)) const;
+    bool is_empty(const BootDevice& device) const;
     std::vector<const BootDevice*> default_devices() const;
     std::vector<const BootDevice*> one_time_devices();
     bool devices_exist(std::string_view list);
@@ -316,8 +320,18 @@ const BootDevice* Run::find_device(std::string_view name) const {
 }
 
 const BootDevice* Run::first_device(bool (*wanted)(const BootDevice&)) const {
-    const auto found = std::find_if(machine_.devices.begin(), machine_.devices.end(), wanted);
-    return found == machine_.devices.end() ? nullptr : &*found;
+    const auto& devices = machine_.devices;
+    auto found = std::find_if(devices.begin(), devices.end(), [&](const BootDevice& device) {
+        return wanted(device) && !is_empty(device);
+    });
+    if (found == devices.end())
+        found = std::find_if(devices.begin(), devices.end(), wanted);
+    return found == devices.end() ? nullptr : &*found;
+}
+
+bool Run::is_empty(const BootDevice& device) const {
+    const auto& empty = machine_.empty_drives;
+    return std::find(empty.begin(), empty.end(), device.path) != empty.end();
 }
 
 bool Run::devices_exist(std::string_view list) {
@@ -336,11 +350,12 @@ void Run::boot_named(std::string_view name, std::string_view arguments) {
     const BootDevice* device = find_device(name);
     if (device == nullptr)
         return line("Can't open boot device: " + std::string(name) + "; devalias lists them.");
-    if (is_cd(*device) && !machine_.medium && machine_.medium_coming) {
+    const auto& coming = machine_.coming_drives;
+    if (std::find(coming.begin(), coming.end(), device->path) != coming.end()) {
         execution_.next = Execution::Next::await_medium;
         return line("Waiting for the medium of " + device->path + "; Ctrl-C stops it.");
     }
-    if (is_cd(*device) && !machine_.medium)
+    if (is_empty(*device))
         return line("Can't open boot device: no medium in " + device->path);
     execution_.plan.once = true;
     const auto colon = name.find(':');
@@ -367,6 +382,7 @@ std::vector<const BootDevice*> Run::one_time_devices() {
     bool (*kind)(const BootDevice&) = wanted == "pxe"     ? is_net
                                       : wanted == "disk"  ? is_disk
                                       : wanted == "cdrom" ? is_cd
+                                      : wanted == "usb"   ? is_usb
                                                           : nullptr;
     if (kind == nullptr)
         return {};

@@ -15,8 +15,8 @@ namespace lom::vmm {
 struct BootMachine {
     HostDefinition definition;
     std::vector<BootDevice> devices;
-    bool medium = true;         ///< the CD drive holds one
-    bool medium_coming = false; ///< or may soon
+    std::vector<std::string> empty_drives;  ///< paths of devices without a medium
+    std::vector<std::string> coming_drives; ///< and of those that may soon have one
 };
 
 /// What came of running commands.

@@ -20,6 +20,7 @@ QmpFields fields_of(const json::object* object) {
         return {};
     return {.reason = text(*object, "reason"),
             .id = text(*object, "id"),
+            .device = text(*object, "device"),
             .status = text(*object, "status"),
             .action = text(*object, "action"),
             .node = text(*object, "node-name"),
@@ -121,6 +122,7 @@ std::vector<QmpDrive> drives_of(const std::string& query_block) {
         if (const json::object* inserted = member(*object, "inserted")) {
             drive.node = text(*inserted, "node-name");
             drive.file = text(*inserted, "file");
+            drive.read_only = flag(*inserted, "ro", true);
         }
         drives.push_back(std::move(drive));
     }

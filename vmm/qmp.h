@@ -16,6 +16,7 @@ namespace lom::vmm {
 struct QmpFields {
     std::string reason; ///< SHUTDOWN, RESET
     std::string id;     ///< DEVICE_TRAY_MOVED
+    std::string device; ///< DEVICE_DELETED
     std::string status; ///< query-status
     std::string action; ///< BLOCK_IO_ERROR: "stop", "report"
     std::string node;   ///< BLOCK_IO_ERROR
@@ -55,6 +56,7 @@ struct QmpDrive {
     std::string file;      ///< its file name
     std::string io_status; ///< ok, failed, nospace
     bool tray_open = false;
+    bool read_only = true;
 };
 std::vector<QmpDrive> drives_of(const std::string& query_block);
 /// The nodes whose names begin so, from the answer to query-named-block-nodes, sorted by number.

@@ -37,17 +37,33 @@ json::object to_object(const BootPlan& plan) {
             {"once", plan.once}};
 }
 
+void add_media(json::object& object, const PerDrive<Medium>& media) {
+    for (const DriveId drive : all_drives) {
+        const Medium& medium = media[index_of(drive)];
+        if (medium.present())
+            object[traits_of(drive).record] = json::object{
+                {"file", medium.file}, {"writable", medium.writable}, {"local", medium.local}};
+    }
+}
+
+Medium medium_of(const json::object& object, const char* name) {
+    if (std::string file = text(object, name); !file.empty())
+        return {.file = std::move(file)}; // as version 0.1 wrote it
+    const json::object* medium = member(object, name);
+    if (medium == nullptr)
+        return {};
+    return {text(*medium, "file"), flag(*medium, "writable"), flag(*medium, "local")};
+}
+
 } // namespace
 
 Result<void> save_runtime_record(const std::string& path, const RuntimeRecord& record) {
-    return replace_file(
-        path,
-        json::serialize(json::object{{"pid", record.process.pid},
-                                     {"start_time", record.process.start_time},
-                                     {"next", next_names[static_cast<std::size_t>(record.next)]},
-                                     {"plan", to_object(record.plan)},
-                                     {"medium", record.medium}}),
-        0600);
+    json::object object{{"pid", record.process.pid},
+                        {"start_time", record.process.start_time},
+                        {"next", next_names[static_cast<std::size_t>(record.next)]},
+                        {"plan", to_object(record.plan)}};
+    add_media(object, record.media);
+    return replace_file(path, json::serialize(object), 0600);
 }
 
 std::optional<RuntimeRecord> load_runtime_record(const std::string& path) {
@@ -64,7 +80,8 @@ std::optional<RuntimeRecord> load_runtime_record(const std::string& path) {
         named == next_names.end() ? Next::nothing : static_cast<Next>(named - next_names.begin());
     if (const json::value* plan = object->if_contains("plan"); plan != nullptr && plan->is_object())
         record.plan = plan_of(plan->get_object());
-    record.medium = text(*object, "medium");
+    for (const DriveId drive : all_drives)
+        record.media[index_of(drive)] = medium_of(*object, traits_of(drive).record);
     return record;
 }
 

@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "base/result.h"
 #include "vmm/boot_state.h"
+#include "vmm/medium.h"
 
 #include <optional>
 #include <string>
@@ -20,8 +21,8 @@ struct RuntimeRecord {
     };
     ProcessId process; ///< pid 0: not known yet
     Next next = Next::nothing;
-    BootPlan plan;      ///< of the boot that runs, or that is to come
-    std::string medium; ///< file in the virtual CD drive; empty: none
+    BootPlan plan; ///< of the boot that runs, or that is to come
+    PerDrive<Medium> media;
 };
 
 /// It has to outlive lomd, not the machine: nothing that it names survives a power loss.

@@ -57,6 +57,7 @@ struct Options {
     std::string hold;
     bool fetch = false;
     bool store = false;
+    bool tell_size = false;
     bool transfers() const { return fetch || store; }
 };
 
@@ -98,6 +99,8 @@ void declare(CLI::App& app, Options& options) {
     auto* fetch = app.add_flag("--fetch", options.fetch, "write the file to stdout and end");
     app.add_flag("--store", options.store, "write stdin to the file there and end")
         ->excludes(fetch);
+    app.add_flag("--tell-size", options.tell_size,
+                 "say 'size BYTES' on stderr when a file to fetch is open");
     app.add_option("--max-bytes", options.max_bytes, "most bytes to fetch or to store");
     app.set_version_flag("--version", std::string("lom-media ") + LOM_VERSION);
 }
@@ -162,19 +165,22 @@ OpenSource opener(lom::Loop& loop, Settings& settings) {
     };
 }
 
+void tell_size(std::uint64_t size) { std::cerr << "size " << size << std::endl; }
+
 int transfer(const Options& options, Settings& settings) {
     if (options.store && settings.uri().scheme != "sshfs")
         return complain({lom::FaultKind::usage, "A file can be stored by sftp only."}, exit_usage);
     lom::Loop loop;
     settings.accept_any_size();
-    const auto done =
-        options.fetch ? fetch_file(loop, opener(loop, settings), STDOUT_FILENO, options.max_bytes)
-                      : store_file(
-                            loop,
-                            [&](SourceListener& listener) {
-                                return open_sftp_sink(loop, settings.sftp, listener);
-                            },
-                            STDIN_FILENO, options.max_bytes);
+    const auto done = options.fetch
+                          ? fetch_file(loop, opener(loop, settings), STDOUT_FILENO,
+                                       options.max_bytes, options.tell_size ? tell_size : nullptr)
+                          : store_file(
+                                loop,
+                                [&](SourceListener& listener) {
+                                    return open_sftp_sink(loop, settings.sftp, listener);
+                                },
+                                STDIN_FILENO, options.max_bytes);
     return done ? exit_done : complain(done.fault(), exit_failed);
 }
 

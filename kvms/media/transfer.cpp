@@ -99,8 +99,10 @@ class Transfer : protected SourceListener {
 
 class Fetch final : public Transfer {
   public:
-    Fetch(Loop& loop, const OpenSource& open, int to, std::uint64_t most)
-        : Transfer(loop), most_(most), pipe_(loop, to, Loop::Wait::writable) {
+    Fetch(Loop& loop, const OpenSource& open, int to, std::uint64_t most,
+          std::function<void(std::uint64_t)> told)
+        : Transfer(loop), told_(std::move(told)), most_(most),
+          pipe_(loop, to, Loop::Wait::writable) {
         source_ = open(*this);
     }
 
@@ -118,6 +120,8 @@ class Fetch final : public Transfer {
         opened_ = true;
         if (size_ > most_)
             finish(too_large(most_));
+        else if (told_)
+            told_(size_);
     }
 
     std::span<char> source_room(std::uint32_t request, std::uint32_t length) override {
@@ -203,6 +207,7 @@ class Fetch final : public Transfer {
             finish({});
     }
 
+    const std::function<void(std::uint64_t)> told_; ///< the size
     const std::uint64_t most_;
     Pipe pipe_;
     bool opened_ = false;
@@ -293,8 +298,9 @@ class Store final : public Transfer {
 
 } // namespace
 
-Result<void> fetch_file(Loop& loop, const OpenSource& open, int to, std::uint64_t most) {
-    return Fetch(loop, open, to, most).run();
+Result<void> fetch_file(Loop& loop, const OpenSource& open, int to, std::uint64_t most,
+                        std::function<void(std::uint64_t size)> opened) {
+    return Fetch(loop, open, to, most, std::move(opened)).run();
 }
 
 Result<void> store_file(Loop& loop, const OpenSink& open, int from, std::uint64_t most) {

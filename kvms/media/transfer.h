@@ -17,7 +17,9 @@ using OpenSource = std::function<std::unique_ptr<Source>(SourceListener&)>;
 using OpenSink = std::function<std::unique_ptr<Sink>(SourceListener&)>;
 
 /// Copies the whole source to `to`. A source larger than `most` is refused before its first byte.
-Result<void> fetch_file(Loop& loop, const OpenSource& open, int to, std::uint64_t most);
+/// `opened` is told its size.
+Result<void> fetch_file(Loop& loop, const OpenSource& open, int to, std::uint64_t most,
+                        std::function<void(std::uint64_t size)> opened = nullptr);
 
 /// Copies `from` to its end into the sink. More than `most` bytes is a fault; what has come until
 /// then stays on the server.

@@ -105,12 +105,11 @@ void Channel::resize(int columns, int rows) {
 }
 
 Result<void> Channel::start(const LomPlace& place, control::Client::OpenedSession session,
-                            const std::string& command) {
+                            const std::vector<std::string>& arguments) {
     session_ = std::move(session.id);
     SpawnOptions options;
     options.argv = {"lom", "--run-dir", ".", "--control-fd", std::to_string(control_fd)};
-    if (!command.empty())
-        options.argv.insert(options.argv.end(), {"--command", command});
+    options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
     options.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
     options.fds = {{session.fd.get(), control_fd}};
     options.program_folder = place.program_folder;
@@ -259,9 +258,12 @@ void Channel::take_input() {
     const int waiting = client_done_ ? 0 : ssh_channel_poll(channel_, 0);
     overrun_ = waiting > static_cast<int>(most_unread);
     if (waiting > 0 && to_lom_.empty()) {
-        to_lom_.resize(block);
-        const int count = ssh_channel_read_nonblocking(channel_, to_lom_.data(), block, 0);
+        // All of it: each call opens the window anew, however much stays unread.
+        to_lom_.resize(static_cast<std::size_t>(waiting));
+        const int count = ssh_channel_read_nonblocking(channel_, to_lom_.data(),
+                                                       static_cast<std::uint32_t>(waiting), 0);
         to_lom_.resize(static_cast<std::size_t>(std::max(count, 0)));
+        taken_ = 0;
         active_ = true;
     }
     if (waiting == SSH_EOF || waiting == SSH_ERROR ||
@@ -271,10 +273,12 @@ void Channel::take_input() {
 
 void Channel::write_input() {
     if (input_ && !to_lom_.empty()) {
-        const ssize_t count = ::write(input_.get(), to_lom_.data(), to_lom_.size());
-        if (count > 0)
-            to_lom_.erase(0, static_cast<std::size_t>(count));
-        else if (errno != EAGAIN && errno != EINTR)
+        const ssize_t count =
+            ::write(input_.get(), to_lom_.data() + taken_, to_lom_.size() - taken_);
+        taken_ += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+        if (taken_ == to_lom_.size())
+            to_lom_.clear();
+        if (count < 0 && errno != EAGAIN && errno != EINTR)
             input_.reset();
     }
     if (!input_)

@@ -40,9 +40,9 @@ class Channel {
     // -- before the start
     void set_terminal(const std::string& type, int columns, int rows);
     void resize(int columns, int rows);
-    /// `command` empty: a shell. `control` is the session's connection to lomd.
+    /// What lom is started with beside its connection to lomd, `session`.
     Result<void> start(const LomPlace& place, control::Client::OpenedSession session,
-                       const std::string& command);
+                       const std::vector<std::string>& arguments);
     bool started() const { return process_.pid != 0; }
     /// Tells the client why nothing was started.
     void refuse(const std::string& sentence, int status);
@@ -96,6 +96,7 @@ class Channel {
     std::string exit_signal_;
     UniqueFd input_;
     std::string to_lom_;
+    std::size_t taken_ = 0; ///< of it, by lom
     std::vector<Output> outputs_;
     UniqueFd terminal_;        ///< with a pty: input and output
     bool client_done_ = false; ///< the client sent its EOF

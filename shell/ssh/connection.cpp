@@ -72,6 +72,12 @@ void watch_for_dead_clients(int fd) {
     set(IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+/// What scp -O runs on the other side: scp [-v] [-r] [-p] [-d] -t|-f PATH.
+bool is_old_scp(std::string_view command) {
+    return command.starts_with("scp ") && (command.find(" -t") != std::string_view::npos ||
+                                           command.find(" -f") != std::string_view::npos);
+}
+
 } // namespace
 
 Result<ServerSettings> server_settings(std::vector<SshKey> host_keys) {
@@ -391,35 +397,40 @@ int Connection::answer_request(ssh_message message) {
                         ssh_message_channel_request_pty_height(message));
         return done();
     case SSH_CHANNEL_REQUEST_SHELL:
-        return start(message, *channel, "");
+        return start(message, *channel, "shell", {});
     case SSH_CHANNEL_REQUEST_EXEC: {
         const char* command = ssh_message_channel_request_command(message);
         if (!command || std::string_view(command).size() > longest_line)
             return refused;
+        if (is_old_scp(command)) {
+            if (done() == refused)
+                return refused;
+            channel->refuse("The old scp protocol is not spoken here; leave out scp's -O.",
+                            status::of(FaultKind::usage));
+            return handled;
+        }
         // An empty command line is a command that does nothing, not a shell.
-        return start(message, *channel, *command == '\0' ? " " : command);
+        return start(message, *channel, "exec", {"--command", *command == '\0' ? " " : command});
     }
-    case SSH_CHANNEL_REQUEST_SUBSYSTEM:
-        if (channel->started() || done() == refused)
+    case SSH_CHANNEL_REQUEST_SUBSYSTEM: {
+        const char* name = ssh_message_channel_request_subsystem(message);
+        if (!name || std::string_view(name) != "sftp")
             return refused;
-        // Taken and ended, because a client says nothing of why a request was refused.
-        channel->refuse("Files cannot be copied to or from this service processor; it offers a "
-                        "shell and its commands.",
-                        status::of(FaultKind::usage));
-        return handled;
+        return start(message, *channel, "sftp", {"--sftp"});
+    }
     default:
         return refused; // environment, X11
     }
 }
 
-int Connection::start(ssh_message message, Channel& channel, const std::string& command) {
+int Connection::start(ssh_message message, Channel& channel, const std::string& type,
+                      const std::vector<std::string>& arguments) {
     if (channel.started())
         return refused;
-    const std::string type = command.empty() ? "shell" : "exec";
     auto control = client_.open_session(type);
     if (!control && client_.fd() < 0 && client_.resume(10s)) // lomd restarted just now
         control = client_.open_session(type);
-    Result<void> started = control ? channel.start(options_.lom, std::move(*control), command)
+    Result<void> started = control ? channel.start(options_.lom, std::move(*control), arguments)
                                    : Result<void>(control.fault());
     if (ssh_message_channel_request_reply_success(message) != SSH_OK)
         return refused;

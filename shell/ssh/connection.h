@@ -65,7 +65,8 @@ class Connection {
     int answer_open(ssh_message message);
     int answer_forward(ssh_message message);
     int answer_request(ssh_message message);
-    int start(ssh_message message, Channel& channel, const std::string& command);
+    int start(ssh_message message, Channel& channel, const std::string& type,
+              const std::vector<std::string>& arguments);
     Channel* find(ssh_channel handle);
 
     Options options_;

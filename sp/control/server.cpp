@@ -320,8 +320,8 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
     }
 
     void open_session(const Request& request, const Caller& caller) {
-        if (!is_door ||
-            (request.type != "shell" && request.type != "exec" && request.type != "screen"))
+        if (!is_door || (request.type != "shell" && request.type != "exec" &&
+                         request.type != "screen" && request.type != "sftp"))
             return answer(
                 encode_fault(request.id, denied("This connection cannot open sessions.")));
         int ends[2];

@@ -11,8 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto settle_limit = 10s;
-constexpr auto soon = 500ms;
 constexpr auto crash_pause = 2s; // the last words reach the console and the screen first
 constexpr const char* vnc_session = "vnc port";   // in no list of sessions: it has no account
 constexpr std::uint64_t most_history = 1U << 20U; // of one answer; the log itself keeps more
@@ -36,26 +34,6 @@ const char* severity_text(vmm::Severity severity) {
     return "info";
 }
 
-/// A text of several lines is set in one, its newlines written as \n.
-std::string with_newlines(const std::string& one_line) {
-    std::string text;
-    for (std::size_t i = 0; i < one_line.size(); ++i) {
-        const bool newline = one_line.compare(i, 2, "\\n") == 0;
-        text += newline ? '\n' : one_line[i];
-        i += newline ? 1 : 0;
-    }
-    return text;
-}
-
-kvms::DrivePaths drive_paths(const Paths& paths, const std::string& name) {
-    return {.program = paths.programs + "/lom-media",
-            .folder = paths.host_run(name) + "/media0",
-            .record = paths.host_state(name) + "/media0.json",
-            .log = paths.host_state(name) + "/media0.log",
-            .known_hosts = paths.state_dir + "/known_hosts",
-            .disk_cache = paths.state_dir + "/media-cache"};
-}
-
 kvms::ScreenPaths screen_paths(const Paths& paths, const std::string& name) {
     return {.programs = paths.programs,
             .control = paths.host_run(name) + "/screen.sock",
@@ -76,21 +54,7 @@ std::string time_now() {
 } // namespace
 
 HostSettings::HostSettings(Settings& store, const std::string& prefix)
-    : storage_mode(store, prefix + "storage/mode", StorageMode::disabled),
-      server_uri(store, prefix + "storage/server_URI", ""),
-      image_username(store, prefix + "storage/username", ""),
-      image_password(store, prefix + "storage/password", ""),
-      image_ssh_key(store, prefix + "storage/ssh_key", ""),
-      image_tls_ca(store, prefix + "storage/tls_ca", ""),
-      image_tls_pin(store, prefix + "storage/tls_pin", ""),
-      image_set_by(store, prefix + "storage/set_by", ""),
-      image_roles(store, prefix + "storage/set_by_roles", ""),
-      image_cache(store, prefix + "storage/cache_size", std::int64_t{256} << 20U),
-      disk_cache(store, prefix + "storage/disk_cache_size", 0),
-      on_outage(store, prefix + "storage/on_outage", OnOutage::wait),
-      outage_timeout(store, prefix + "storage/outage_timeout", 0),
-      image_identity(store, prefix + "storage/identity", ""),
-      escapechars(store, prefix + "console/escapechars", "#."),
+    : escapechars(store, prefix + "console/escapechars", "#."),
       line_count(store, prefix + "console/line_count", 0),
       start_from(store, prefix + "console/start_from", HistoryStart::end),
       pause_count(store, prefix + "console/pause_count", 0),
@@ -109,9 +73,8 @@ HostSettings::HostSettings(Settings& store, const std::string& prefix)
       sharing(store, prefix + "console/sharing", Switch::enabled) {}
 
 ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
-                         const ImagePolicySettings& policy, const std::string& name)
-    : loop_(loop), events_(events), policy_(policy), settings_(store, "hosts/" + name + "/"),
-      drive_(loop, drive_paths(paths, name), [this] { on_drive_changed(); }),
+                         const std::string& name)
+    : loop_(loop), events_(events), settings_(store, "hosts/" + name + "/"),
       screen_(loop, screen_paths(paths, name), name,
               {.changed =
                    [this] {
@@ -127,10 +90,12 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
                         const std::string& address) { welcome_vnc(std::move(socket), address); }),
       listen_address_(paths.listen_address),
       local_image_(loop, store, "hosts/" + name + "/storage/local/",
-                   {.uri = [this] { return inserted_uri(); },
-                    .insert = [this](const LocalImage::Request& request,
-                                     const std::string& uri) { return insert_local(request, uri); },
-                    .connect = [this] { return drive_.connect_feed(); }}),
+                   {.uri = [this] { return media_[0]->wanted_uri(); },
+                    .insert =
+                        [this](const LocalImage::Request& request, const std::string& uri) {
+                            return media_[0]->insert_local(uri, request.account, request.roles);
+                        },
+                    .connect = [this] { return media_[0]->connect_feed(); }}),
       console_seat_(loop, {.holder = [this] { return holder_of(console_->clients()); },
                            .may_have =
                                [this](const std::string& session) {
@@ -150,13 +115,12 @@ ManagedHost::ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& e
                           .give = [this](const std::string& to) { screen_.give_seat(to); },
                           .changed = [this] { tell(Part::screen); }}) {}
 
-Result<std::unique_ptr<ManagedHost>> ManagedHost::open(Loop& loop, const Paths& paths,
-                                                       Settings& store, Log& events,
-                                                       const ImagePolicySettings& policy,
-                                                       vmm::HostEnvironment environment,
-                                                       const vmm::HostDefinition& initial) {
-    std::unique_ptr<ManagedHost> managed(
-        new ManagedHost(loop, paths, store, events, policy, initial.name));
+Result<std::unique_ptr<ManagedHost>>
+ManagedHost::open(Loop& loop, const Paths& paths, Settings& store, Log& events,
+                  kvms::Library& library, const ImagePolicySettings& policy,
+                  vmm::HostEnvironment environment, const vmm::HostDefinition& initial) {
+    std::unique_ptr<ManagedHost> managed(new ManagedHost(loop, paths, store, events, initial.name));
+    managed->add_media({paths, initial.name, store, events, library, policy, environment.qemu_uid});
     if (const auto opened = managed->open_parts(paths, std::move(environment), initial); !opened)
         return opened.fault();
     return managed;
@@ -199,10 +163,24 @@ Result<void> ManagedHost::open_parts(const Paths& paths, vmm::HostEnvironment en
     apply_keyboard();
     screen_.open();
     follow_vnc();
-    follow_outage_policy();
     on_host_changed();
-    follow_drive();
+    for (const auto& slot : media_)
+        slot->open(*host_);
     return {};
+}
+
+void ManagedHost::add_media(const MediaSlot::Place& place) {
+    for (const MediaDevice& device : media_devices)
+        media_[vmm::index_of(device.drive)] =
+            std::make_unique<MediaSlot>(loop_, device, place, [this] {
+                tell(Part::drive);
+                follow_problems();
+            });
+}
+
+void ManagedHost::on_library_changed() {
+    for (const auto& slot : media_)
+        slot->on_library_changed();
 }
 
 void ManagedHost::on_host_changed() {
@@ -210,6 +188,8 @@ void ManagedHost::on_host_changed() {
     if (!host_)
         return;
     console_->divert_input(host_->at_ok_prompt());
+    for (const auto& slot : media_)
+        slot->on_host_changed();
     show_on_screen();
     note_boot();
     restart_crashed();
@@ -219,6 +199,8 @@ void ManagedHost::on_host_changed() {
 std::vector<Problem> ManagedHost::problems() const { return problems_; }
 
 void ManagedHost::follow_problems() {
+    if (!host_)
+        return;
     std::vector<Problem> now;
     const auto add = [&](const char* subsystem, const std::string& text) {
         const auto known =
@@ -230,9 +212,10 @@ void ManagedHost::follow_problems() {
     if (host_->status() == vmm::HostStatus::stopped ||
         host_->status() == vmm::HostStatus::unreachable)
         add("Host", host_->status_detail());
-    const std::string storage = storage_status();
-    if (storage != "disabled" && storage != "operational" && !drive_.status().pending())
-        add("Remote Storage", "status: " + storage + ". " + storage_detail());
+    for (const auto& slot : media_)
+        if (slot->in_trouble())
+            add("Remote Storage", slot->device().target + std::string(": status: ") +
+                                      slot->status() + ". " + slot->detail());
     problems_ = std::move(now);
 }
 
@@ -327,184 +310,11 @@ Result<void> ManagedHost::type_text(const std::string& text) {
     return screen_.type(with_newlines(text));
 }
 
-// -- the remote image
-
-void ManagedHost::follow_drive() {
-    soon_.reset();
-    const bool first = !std::exchange(followed_, true);
-    if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
-        return drive_.open(*settings_.server_uri,
-                           {*settings_.image_username, *settings_.image_password,
-                            with_newlines(*settings_.image_ssh_key)},
-                           {with_newlines(*settings_.image_tls_ca), *settings_.image_tls_pin,
-                            policy_.options(roles_of_image()),
-                            static_cast<std::uint64_t>(*settings_.image_cache),
-                            static_cast<std::uint64_t>(*settings_.disk_cache)});
-    // The host lets go of the image first; lom-media then fails what it may still read.
-    eject_image(first);
-    if (drive_.wanted() || first) // one of an earlier lomd may still run
-        drive_.close();
-    on_drive_changed();
-}
-
-std::string ManagedHost::inserted_uri() const {
-    return *settings_.storage_mode == StorageMode::remote ? *settings_.server_uri : std::string();
-}
-
-/// As if it had been set in the tree; empty: ejected.
-Result<void> ManagedHost::insert_local(const LocalImage::Request& request, const std::string& uri) {
-    auto stored = set_image(uri, request.account, request.roles);
-    if (stored)
-        stored =
-            settings_.storage_mode.set(uri.empty() ? StorageMode::disabled : StorageMode::remote);
-    if (stored)
-        follow_drive();
-    return stored;
-}
-
-/// What the policy lets the image do hangs on who named it.
-Roles ManagedHost::roles_of_image() const {
-    const auto roles = Roles::parse(*settings_.image_roles);
-    return roles ? *roles : Roles();
-}
-
-Result<void> ManagedHost::set_image(const std::string& uri, const std::string& account,
-                                    Roles roles) {
-    if (!uri.empty())
-        if (const auto allowed = policy_.check(uri, roles); !allowed)
-            return allowed.fault();
-    for (const auto& stored :
-         {settings_.image_roles.set(uri.empty() ? "" : roles.letters()),
-          settings_.image_set_by.set(uri.empty() ? "" : account), settings_.server_uri.set(uri)})
-        if (!stored)
-            return stored.fault();
-    return {};
-}
-
-void ManagedHost::follow_outage_policy() {
-    drive_.set_outage_policy(
-        {*settings_.on_outage == OnOutage::wait, std::chrono::seconds(*settings_.outage_timeout)});
-}
-
-void ManagedHost::apply_storage_soon() {
-    if (*settings_.storage_mode == StorageMode::remote && !settings_.server_uri->empty())
-        soon_ = loop_.after(soon, [this] { follow_drive(); });
-}
-
-void ManagedHost::apply_storage(std::function<void()> done) {
-    auto waiter = std::make_shared<Waiter>();
-    waiter->done = std::move(done);
-    waiter->limit = loop_.after(settle_limit, [this, weak = std::weak_ptr(waiter)] {
-        if (const auto late = weak.lock()) {
-            std::erase(waiters_, late);
-            late->done();
-        }
-    });
-    waiters_.push_back(waiter);
-    follow_drive();
-}
-
-void ManagedHost::on_drive_changed() {
-    tell(Part::drive);
-    if (!host_)
-        return;
-    const auto& status = drive_.status();
-    host_->wait_for_cd(drive_.wanted() && status.holding);
-    host_->set_cd_coming(!image_on_its_way().empty());
-    follow_problems();
-    // Taken over first: inserting may fail at once, and then calls this again.
-    const std::string before = std::exchange(last_status_, status.status);
-    if (status.status != before) {
-        if (status.operational() && inserted_ && !inserted_is_another())
-            host_->continue_after_io_error(); // reads wait no longer
-        else if (status.operational())
-            insert_image();
-        if (!status.pending() && !(before.empty() && status.status == "disabled"))
-            log_image_status();
-    }
-    outage_began_ = status.since;
-    outage_tries_ = status.tries;
-    if (status.pending() || (status.operational() && !inserted_ && medium_problem_.empty()))
-        return;
-    for (const auto& waiter : std::exchange(waiters_, {}))
-        waiter->done();
-}
-
-void ManagedHost::log_image_status() {
-    const auto& status = drive_.status();
-    const bool known = !std::exchange(image_status_told_, true) && drive_.adopted();
-    if (status.operational() && known)
-        return; // an earlier lomd said so
-    std::string text = "Remote image " + *settings_.server_uri + ": " + status.status + ".";
-    if (!status.detail.empty())
-        text += " " + status.detail;
-    if (status.operational() && outage_began_ != 0 && inserted_)
-        text += " It was away for " + std::to_string(std::time(nullptr) - outage_began_) + " s (" +
-                std::to_string(outage_tries_) + (outage_tries_ == 1 ? " try)." : " tries).");
-    events_.append("Media", "State", status.operational() ? "info" : "minor", text);
-}
-
-bool ManagedHost::inserted_is_another() const {
-    const std::string& known = *settings_.image_identity;
-    const std::string& now = drive_.status().identity;
-    return !known.empty() && !now.empty() && known != now;
-}
-
-/// Another image than the one that the guest knows comes as another disc: it sees the tray move.
-void ManagedHost::insert_image() {
-    if (inserted_is_another()) {
-        inserted_ = false;
-        (void)settings_.image_identity.set("");
-        return host_->eject_cd([this](const Result<void>&) { insert_image(); }, true);
-    }
-    medium_problem_.clear();
-    host_->insert_cd(drive_.image_file(), [this](const Result<void>& done) {
-        inserted_ = static_cast<bool>(done);
-        if (done)
-            (void)settings_.image_identity.set(drive_.status().identity);
-        tell(Part::drive);
-        medium_problem_ = done ? "" : done.fault().message;
-        if (!done)
-            events_.append("Media", "Fault", "major", medium_problem_);
-        on_drive_changed();
-    });
-}
-
-void ManagedHost::eject_image(bool also_of_earlier_lomd) {
-    if (!std::exchange(inserted_, false) && !also_of_earlier_lomd)
-        return;
-    // A guest that cannot read it any more is not asked to give it back.
-    const bool at_once = host_->held_by_cd() || !drive_.status().operational();
-    host_->eject_cd(
-        [this](const Result<void>& done) {
-            if (!done)
-                events_.append("Media", "Fault", "minor", done.fault().message);
-        },
-        at_once);
-}
-
-std::string ManagedHost::storage_status() const {
-    if (*settings_.storage_mode == StorageMode::disabled)
-        return "disabled";
-    if (settings_.server_uri->empty())
-        return "not configured";
-    if (drive_.status().operational() && !medium_problem_.empty())
-        return "failed";
-    return drive_.status().status;
-}
-
-std::string ManagedHost::storage_detail() const {
-    if (*settings_.storage_mode == StorageMode::remote && settings_.server_uri->empty())
-        return "Set server_URI of the target 'remote'.";
-    return medium_problem_.empty() ? drive_.status().detail : medium_problem_;
-}
-
 std::string ManagedHost::image_on_its_way() const {
-    const auto& image = drive_.status();
-    const bool inserting = image.operational() && !inserted_ && medium_problem_.empty();
-    if (!drive_.wanted() || (!image.pending() && !inserting))
-        return "";
-    return "The remote image is not there yet (" + image.status + "): " + *settings_.server_uri;
+    for (const auto& slot : media_)
+        if (std::string text = slot->on_its_way(); !text.empty())
+            return text;
+    return "";
 }
 
 // -- console history

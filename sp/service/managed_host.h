@@ -4,10 +4,10 @@
 
 #include "base/loop.h"
 #include "kvms/console/console.h"
-#include "kvms/drive/drive.h"
 #include "kvms/screen/screen.h"
-#include "sp/service/image_policy.h"
 #include "sp/service/local_image.h"
+#include "sp/service/media_slot.h"
+#include "sp/service/paths.h"
 #include "sp/service/seat_request.h"
 #include "sp/service/vnc_door.h"
 #include "sp/state/log.h"
@@ -22,23 +22,6 @@
 #include <vector>
 
 namespace lom {
-
-enum class StorageMode { disabled, remote };
-template <>
-struct Names<StorageMode> {
-    static constexpr const char* all[] = {"disabled", "remote"};
-    static constexpr const char* docs[] = {"The host's CD drive is empty.",
-                                           "The image that 'remote' names is in the drive."};
-};
-
-/// What becomes of a guest whose image cannot be read now.
-enum class OnOutage { wait, report };
-template <>
-struct Names<OnOutage> {
-    static constexpr const char* all[] = {"wait", "report"};
-    static constexpr const char* docs[] = {"It is held until the image can be read again.",
-                                           "It gets an I/O error."};
-};
 
 enum class ScreenAccess { view, control };
 template <>
@@ -70,34 +53,10 @@ struct Problem {
     std::string text;
 };
 
-/// Where things lie; the same for all hosts.
-struct Paths {
-    std::string state_dir;                    ///< D
-    std::string run_dir;                      ///< R
-    std::string programs;                     ///< folder of lom, lom-ssh, lom-media, lom-kvm
-    std::string listen_address = "127.0.0.1"; ///< of the doors
-    std::string host_state(const std::string& host) const { return state_dir + "/hosts/" + host; }
-    std::string host_run(const std::string& host) const { return run_dir + "/hosts/" + host; }
-};
-
 /// Settings below /HOST and /SP/services/kvms that belong to one host.
 struct HostSettings {
     HostSettings(Settings& store, const std::string& prefix);
 
-    Setting<StorageMode> storage_mode;
-    Setting<std::string> server_uri;
-    Setting<std::string> image_username;
-    Setting<std::string> image_password;
-    Setting<std::string> image_ssh_key;
-    Setting<std::string> image_tls_ca;
-    Setting<std::string> image_tls_pin;
-    Setting<std::string> image_set_by; ///< the account that set server_uri, and ...
-    Setting<std::string> image_roles;  ///< ... its roles then
-    Setting<std::int64_t> image_cache; ///< bytes in memory
-    Setting<std::int64_t> disk_cache;  ///< bytes on disk, all images together; 0: none
-    Setting<OnOutage> on_outage;
-    Setting<std::int64_t> outage_timeout; ///< seconds; 0: none
-    Setting<std::string> image_identity;  ///< of the image in the drive
     Setting<std::string> escapechars;
     Setting<std::int64_t> line_count;
     Setting<HistoryStart> start_from;
@@ -119,11 +78,10 @@ struct HostSettings {
 
 class ManagedHost {
   public:
-    static Result<std::unique_ptr<ManagedHost>> open(Loop& loop, const Paths& paths,
-                                                     Settings& store, Log& events,
-                                                     const ImagePolicySettings& policy,
-                                                     vmm::HostEnvironment environment,
-                                                     const vmm::HostDefinition& initial);
+    static Result<std::unique_ptr<ManagedHost>>
+    open(Loop& loop, const Paths& paths, Settings& store, Log& events, kvms::Library& library,
+         const ImagePolicySettings& policy, vmm::HostEnvironment environment,
+         const vmm::HostDefinition& initial);
 
     /// Calls `listener` when something that show of the host, its drive, console or screen would
     /// print has changed.
@@ -158,24 +116,12 @@ class ManagedHost {
     Result<void> apply_vnc();
     void follow_vnc(); ///< the same; what goes wrong is an event
 
-    // -- the remote image
-
-    /// What `status` of host_storage_device says, and the sentence behind it.
-    std::string storage_status() const;
-    std::string storage_detail() const;
-    /// A sentence while the image that the settings want may still come; else empty.
+    /// Its devices for images.
+    vmm::PerDrive<std::unique_ptr<MediaSlot>>& media() { return media_; }
+    /// Images of the library have come or gone.
+    void on_library_changed();
+    /// A sentence while an image that the settings want may still come; else empty.
     std::string image_on_its_way() const;
-    const kvms::DriveStatus& image() const { return drive_.status(); }
-    Result<void> forget_host_key(const std::string& host, std::uint16_t port) {
-        return drive_.forget_host_key(host, port);
-    }
-    Result<void> set_image(const std::string& uri, const std::string& account, Roles roles);
-    /// Follows the settings now; `done` when the status has settled, after 10 s at most.
-    void apply_storage(std::function<void()> done);
-    /// Follows on_outage and outage_timeout.
-    void follow_outage_policy();
-    /// Follows the settings soon: several may change in a row.
-    void apply_storage_soon();
 
     /// What needs attention: a guest that has stopped, an image that cannot be read.
     std::vector<Problem> problems() const;
@@ -197,25 +143,17 @@ class ManagedHost {
 
   private:
     ManagedHost(Loop& loop, const Paths& paths, Settings& store, Log& events,
-                const ImagePolicySettings& policy, const std::string& name);
+                const std::string& name);
+    void add_media(const MediaSlot::Place& place);
     Result<void> open_parts(const Paths& paths, vmm::HostEnvironment environment,
                             const vmm::HostDefinition& initial);
-    void follow_drive();
-    std::string inserted_uri() const;
-    Result<void> insert_local(const LocalImage::Request& request, const std::string& uri);
-    Roles roles_of_image() const;
-    void on_drive_changed();
     void on_host_changed();
     void note_boot();
     void follow_problems();
     Result<std::string> logged(std::uint64_t from, std::uint64_t limit) const;
     void show_on_screen();
     void welcome_vnc(UniqueFd socket, const std::string& address);
-    void insert_image();
-    void eject_image(bool also_of_earlier_lomd);
     void log_event(const vmm::HostEvent& event);
-    void log_image_status();
-    bool inserted_is_another() const;
 
     void tell(Part part) const {
         if (listener_)
@@ -225,9 +163,8 @@ class ManagedHost {
     Loop& loop_;
     std::function<void(Part)> listener_;
     Log& events_;
-    const ImagePolicySettings& policy_;
     HostSettings settings_;
-    kvms::Drive drive_;
+    vmm::PerDrive<std::unique_ptr<MediaSlot>> media_;
     kvms::Screen screen_;
     VncDoor vnc_;
     std::string listen_address_;
@@ -236,23 +173,10 @@ class ManagedHost {
     SeatRequest console_seat_;
     SeatRequest screen_seat_;
     std::unique_ptr<vmm::Host> host_;
-    bool followed_ = false; ///< the settings, since this lomd began
-    bool inserted_ = false; ///< the host was told to have the image in its drive
-    std::string medium_problem_;
-    std::string last_status_;
-    bool image_status_told_ = false; ///< by this lomd
-    std::int64_t outage_began_ = 0;
-    std::uint64_t outage_tries_ = 0;
     std::optional<vmm::HostStatus> host_status_; ///< before the last change; absent: just opened
     Loop::Handle restart_soon_;
     std::vector<Problem> problems_;
     std::string last_event_; ///< with its time, for who looks at a host that is off
-    Loop::Handle soon_;
-    struct Waiter {
-        std::function<void()> done;
-        Loop::Handle limit;
-    };
-    std::vector<std::shared_ptr<Waiter>> waiters_;
 };
 
 } // namespace lom

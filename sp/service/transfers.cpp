@@ -5,12 +5,15 @@
 
 #include <boost/json.hpp>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <utility>
 
 namespace lom {
@@ -21,6 +24,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto time_limit = 10min;
+constexpr auto quiet_limit = 2min; // of a download, which may take long
+constexpr std::string_view size_word = "size ";
 constexpr int usage_status = 2;                 ///< lom-media's, for a URI that cannot be
 constexpr std::size_t most_words = 4096;        ///< of what lom-media says on stderr
 constexpr std::size_t most_secret = 32U << 10U; ///< what the socket takes without waiting
@@ -37,8 +42,17 @@ Result<Pipe> make_pipe() {
     return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
+/// "size 4711", which it says first; 0: not yet.
+std::uint64_t size_of(const std::string& words) {
+    return words.starts_with(size_word) && words.find('\n') != std::string::npos
+               ? std::strtoull(words.c_str() + size_word.size(), nullptr, 10)
+               : 0;
+}
+
 /// "lom-media: login refused: SENTENCE" without the program's name.
 std::string reason_of(std::string words) {
+    if (words.starts_with(size_word))
+        words.erase(0, words.find('\n') + 1);
     words = words.substr(0, words.find('\n'));
     const std::string name = "lom-media: ";
     return words.starts_with(name) ? words.substr(name.size()) : words;
@@ -67,8 +81,8 @@ Transfers::~Transfers() {
         send_signal(run->process, SIGKILL);
 }
 
-Result<std::shared_ptr<Transfers::Run>> Transfers::begin(const Remote& remote,
-                                                         const char* direction, std::size_t most) {
+Result<std::shared_ptr<Transfers::Run>>
+Transfers::begin(const Remote& remote, const char* direction, std::uint64_t most, int to) {
     if (runs_.size() >= most_at_once)
         return Fault{FaultKind::busy, "Too many files are on their way; try again soon."};
     if (const auto allowed = policy_.check(remote.uri, remote.roles); !allowed)
@@ -85,21 +99,21 @@ Result<std::shared_ptr<Transfers::Run>> Transfers::begin(const Remote& remote,
         write(pipes[3].write.get(), secret.data(), secret.size()) < 0)
         return Fault{FaultKind::invalid_value, "The password is too long."};
     pipes[3].write.reset();
-    std::vector<std::string> argv{program_,           remote.uri,    direction,
-                                  "--credentials-fd", "3",           "--known-hosts",
-                                  known_hosts_,       "--max-bytes", std::to_string(most)};
+    std::vector<std::string> argv{
+        program_, remote.uri,      direction,    "--tell-size", "--credentials-fd",
+        "3",      "--known-hosts", known_hosts_, "--max-bytes", std::to_string(most)};
     for (std::string& option : policy_.options(remote.roles))
         argv.push_back(std::move(option));
     const auto process = spawn({.argv = std::move(argv),
                                 .fds = {{pipes[0].read.get(), 0},
-                                        {pipes[1].write.get(), 1},
+                                        {to < 0 ? pipes[1].write.get() : to, 1},
                                         {pipes[2].write.get(), 2},
                                         {pipes[3].read.get(), 3}}});
     if (!process)
         return process.fault();
     auto run = std::make_shared<Run>();
     run->process = *process;
-    run->most = most;
+    run->most = static_cast<std::size_t>(most);
     run->input_end = std::move(pipes[0].write);
     run->output_end = std::move(pipes[1].read);
     run->words_end = std::move(pipes[2].read);
@@ -160,6 +174,47 @@ void Transfers::fetch(const Remote& from, std::size_t most,
         return done(run.fault());
     (*run)->input_end.reset();
     watch(*run, std::move(done));
+}
+
+struct Transfers::RunningDownload final : Transfers::Download {
+    RunningDownload(Loop& loop, std::shared_ptr<Run> started, int fd)
+        : run(std::move(started)), file(fcntl(fd, F_DUPFD_CLOEXEC, 0)) {
+        // Longer than a fetch of a text may take, as long as bytes come.
+        run->limit = loop.every(quiet_limit, [this] {
+            struct stat facts {};
+            fstat(file.get(), &facts);
+            if (std::exchange(seen, facts.st_size) == facts.st_size)
+                send_signal(run->process, SIGKILL);
+        });
+    }
+    ~RunningDownload() override {
+        if (!run->status)
+            send_signal(run->process, SIGKILL);
+    }
+    std::uint64_t size() const override { return size_of(run->said); }
+
+    const std::shared_ptr<Run> run;
+    const UniqueFd file;
+    std::shared_ptr<bool> wanted;
+    off_t seen = -1;
+};
+
+Result<std::unique_ptr<Transfers::Download>>
+Transfers::download(const Remote& from, int to, std::uint64_t most,
+                    std::function<void(Result<void>)> done) {
+    const auto run = begin(from, "--fetch", most, to);
+    if (!run)
+        return run.fault();
+    (*run)->input_end.reset();
+    (*run)->most = 0; // what it says goes to the file
+    const auto wanted = std::make_shared<bool>(true);
+    watch(*run, [done = std::move(done), alive = std::weak_ptr(wanted)](const auto& result) {
+        if (!alive.expired())
+            done(result ? Result<void>() : result.fault());
+    });
+    auto download = std::make_unique<RunningDownload>(loop_, *run, to);
+    download->wanted = wanted;
+    return std::unique_ptr<Download>(std::move(download));
 }
 
 void Transfers::store(const Remote& to, std::string content,

@@ -33,10 +33,22 @@ class Transfers {
     void fetch(const Remote& from, std::size_t most, std::function<void(Result<std::string>)> done);
     void store(const Remote& to, std::string content, std::function<void(Result<void>)> done);
 
+    /// A large file on its way to a file of ours. Destroying it ends the transfer; `done` comes
+    /// only while it lives. A transfer that brings nothing for minutes is ended too.
+    class Download {
+      public:
+        virtual ~Download() = default;
+        virtual std::uint64_t size() const = 0; ///< of the whole; 0: not known yet
+    };
+    Result<std::unique_ptr<Download>> download(const Remote& from, int to, std::uint64_t most,
+                                               std::function<void(Result<void>)> done);
+
   private:
     struct Run;
+    struct RunningDownload;
+    /// `to`: lom-media's standard output; -1: it is collected.
     Result<std::shared_ptr<Run>> begin(const Remote& remote, const char* direction,
-                                       std::size_t most);
+                                       std::uint64_t most, int to = -1);
     void watch(const std::shared_ptr<Run>& run, std::function<void(Result<std::string>)> done);
 
     Loop& loop_;

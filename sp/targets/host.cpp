@@ -3,13 +3,13 @@
 
 namespace lom {
 
-enum class BootDeviceChoice { default_order, pxe, disk, cdrom, bios };
+enum class BootDeviceChoice { default_order, pxe, disk, cdrom, usb, bios };
 template <>
 struct Names<BootDeviceChoice> {
-    static constexpr const char* all[] = {"default", "pxe", "disk", "cdrom", "bios"};
-    static constexpr const char* docs[] = {"As boot_order says.", "From the network, by PXE.",
-                                           "From the first disk.", "From the CD drive.",
-                                           "Into the firmware's set-up."};
+    static constexpr const char* all[] = {"default", "pxe", "disk", "cdrom", "usb", "bios"};
+    static constexpr const char* docs[] = {
+        "As boot_order says.", "From the network, by PXE.", "From the first disk.",
+        "From a CD drive.",    "From the USB disk device.", "Into the firmware's set-up."};
 };
 enum class BreakAction { break_signal };
 template <>

@@ -1,4 +1,4 @@
-// /SP/services/kvms/host_storage_device: the remote image as the host's USB CD-ROM.
+// /SP/services/kvms/host_storage_device and its like: images as the host's USB devices.
 #include "kvms/media/uri.h"
 #include "sp/targets/clock_text.h"
 #include "sp/targets/size_type.h"
@@ -42,46 +42,61 @@ Result<void> check_pin(const std::string& pin) {
                  "base64."};
 }
 
-/// Follows the settings, and answers when the status has settled. The audit log gets one line with
-/// who has put what into the drive, whichever of its properties did it.
-void apply(const TargetContext& context, const Caller& caller, const Property::Done& done) {
-    const HostSettings& settings = context.host.settings();
-    if (*settings.storage_mode == StorageMode::remote && !settings.server_uri->empty())
-        context.audit.append("Audit", "Log", "info",
-                             caller.account + " from " + caller.source + ": insert " +
-                                 *settings.server_uri);
-    context.host.apply_storage([done] { done(SetOutcome{}); });
+/// Follows the settings, and answers when the status has settled, or with what it waits for. The
+/// audit log gets one line with who has put what into the drive, whichever of its properties did
+/// it.
+void apply(MediaSlot& slot, Log& audit, const Caller& caller, const std::string& done_so_far,
+           const Property::Done& done) {
+    const MediaSettings& settings = slot.settings();
+    if (*settings.mode == StorageMode::remote && !settings.server_uri->empty())
+        audit.append("Audit", "Log", "info",
+                     caller.account + " from " + caller.source + ": insert " +
+                         *settings.server_uri);
+    slot.apply([done_so_far, done](const std::string& waits_for) {
+        done(SetOutcome{.message = waits_for.empty() ? "" : done_so_far + waits_for});
+    });
+}
+
+/// Stores a value that changes what is inserted.
+template <typename T>
+auto set_and_apply(MediaSlot& slot, Log& audit, Setting<T>& setting, const std::string& name) {
+    return [&slot, &audit, &setting, name](const Caller& caller, const T& value,
+                                           const Property::Done& done) {
+        if (const auto stored = setting.set(value); !stored)
+            return done(stored.fault());
+        const std::string text = Codec<T>::type().print(Codec<T>::wrap(value));
+        apply(slot, audit, caller, "Set '" + name + "' to '" + text + "'. ", done);
+    };
 }
 
 /// Forgets the host key of the server in server_URI and tries again.
-void forget_host_key(ManagedHost& host, const Property::Done& done) {
-    const auto uri = media::parse_image_uri(*host.settings().server_uri);
+void forget_host_key(MediaSlot& slot, const Property::Done& done) {
+    const auto uri = media::parse_image_uri(*slot.settings().server_uri);
     if (!uri)
         return done(Fault{FaultKind::wrong_state, "Set server_URI first: it names the server."});
-    if (const auto forgotten = host.forget_host_key(uri->host, uri->port); !forgotten)
+    if (const auto forgotten = slot.forget_host_key(uri->host, uri->port); !forgotten)
         return done(forgotten.fault());
-    host.apply_storage([done] { done(SetOutcome{}); });
+    slot.apply([done](const std::string&) { done(SetOutcome{}); });
 }
 
-Target::Ptr remote_target(const TargetContext& context) {
-    ManagedHost& host = context.host;
-    auto target = Target::make("remote", "Where the remote image lies.");
-    HostSettings& settings = host.settings();
+Target::Ptr remote_target(MediaSlot& slot, Log& audit) {
+    auto target = Target::make("remote", "Where the image lies.");
+    MediaSettings& settings = slot.settings();
     const Roles role = Role::admin | Role::console;
-    const auto changed = [&host] { host.apply_storage_soon(); };
+    const auto changed = [&slot] { slot.apply_soon(); };
     target->managed<bool>({.name = "forget_host_key",
                            .doc = "Set to true when the image's server has a new SSH host key: the "
                                   "next one that it shows is remembered.",
                            .write = role,
-                           .set = [&host](const Caller&, bool forget, const Property::Done& done) {
+                           .set = [&slot](const Caller&, bool forget, const Property::Done& done) {
                                if (!forget)
                                    return done(SetOutcome{});
-                               forget_host_key(host, done);
+                               forget_host_key(slot, done);
                            }});
     target->shows<std::string>("host_key_fingerprint",
                                "SSH host key of the image's server, remembered on first use.",
-                               [&host] { return host.image().host_key_fingerprint; });
-    target->persistent<std::string>(settings.image_password,
+                               [&slot] { return slot.image().host_key_fingerprint; });
+    target->persistent<std::string>(settings.password,
                                     {.name = "password",
                                      .doc = "Password of the account on the image's server.",
                                      .write = role,
@@ -90,23 +105,24 @@ Target::Ptr remote_target(const TargetContext& context) {
     target->managed<std::string>(
         {.name = "server_URI",
          .doc = "sshfs://HOST[:PORT]:/PATH/IMAGE.iso, or with https, http, nfs or smb "
-                "(smb://HOST/SHARE/IMAGE.iso); empty: no image.",
+                "(smb://HOST/SHARE/IMAGE.iso), or /SP/media/IMAGE.iso of the library; empty: no "
+                "image.",
          .write = role,
          .get = [&settings] { return *settings.server_uri; },
          .set =
-             [context](const Caller& caller, const std::string& uri, const Property::Done& done) {
+             [&slot, &audit](const Caller& caller, const std::string& uri,
+                             const Property::Done& done) {
                  if (LocalImage::is_local(uri))
                      return done(
                          Fault{FaultKind::invalid_value,
                                "An image on one's own computer is inserted on the web page."});
-                 if (const auto set = context.host.set_image(uri, caller.account, caller.roles);
-                     !set)
+                 if (const auto set = slot.set_image(uri, caller.account, caller.roles); !set)
                      return done(set.fault());
-                 apply(context, caller, done);
+                 apply(slot, audit, caller, "Set 'server_URI' to '" + uri + "'. ", done);
              }});
     target->shows<std::string>("set_by", "The account that set server_URI.",
-                               [&settings] { return *settings.image_set_by; });
-    target->persistent<std::string>(settings.image_ssh_key,
+                               [&settings] { return *settings.set_by; });
+    target->persistent<std::string>(settings.ssh_key,
                                     {.name = "ssh_key",
                                      .doc = "Private key for the account, in one line: newlines as "
                                             "\\n.",
@@ -114,7 +130,7 @@ Target::Ptr remote_target(const TargetContext& context) {
                                      .secret = true,
                                      .changed = changed});
     target->persistent<std::string>(
-        settings.image_tls_ca,
+        settings.tls_ca,
         {.name = "tls_ca",
          .doc = "Certificates of the authorities that an https server is checked by: PEM in one "
                 "line, newlines as \\n; empty: those of the service processor's machine.",
@@ -122,18 +138,25 @@ Target::Ptr remote_target(const TargetContext& context) {
          .check = check_authorities,
          .changed = changed});
     target->persistent<std::string>(
-        settings.image_tls_pin,
+        settings.tls_pin,
         {.name = "tls_pin",
          .doc = "sha256//BASE64 of the public key that an https server must have, checked instead "
                 "of authorities; empty: none.",
          .write = role,
          .check = check_pin,
          .changed = changed});
-    target->persistent<std::string>(settings.image_username,
-                                    {.name = "username",
-                                     .doc = "Account on the image's server.",
-                                     .write = role,
-                                     .changed = changed});
+    target->persistent<std::string>(settings.username, {.name = "username",
+                                                        .doc = "Account on the image's server.",
+                                                        .write = role,
+                                                        .changed = changed});
+    if (slot.device().can_write)
+        target->managed<bool>(
+            {.name = "writable",
+             .doc = "Whether the host may write to the image. Only an image of the library is "
+                    "written to, and only one device may have it then.",
+             .write = role,
+             .get = [&settings] { return *settings.writable; },
+             .set = set_and_apply(slot, audit, settings.writable, "writable")});
     return target;
 }
 
@@ -234,53 +257,58 @@ void declare_size(Target& target, const char* name, const char* doc, Setting<std
 }
 
 /// How the reading goes.
-void show_figures(Target& target, ManagedHost& host) {
+void show_figures(Target& target, const MediaSlot& slot) {
     target.shows<std::string>(
         "cache_hits", "Part of what the guest read that was here already.",
-        [&host] { return percent_text(host.image(), host.image().cache_hits); });
+        [&slot] { return percent_text(slot.image(), slot.image().cache_hits); });
     target.shows<std::string>("fill", "Part of the image that needs its source no more.",
-                              [&host] { return percent_text(host.image(), host.image().fill); });
+                              [&slot] { return percent_text(slot.image(), slot.image().fill); });
     target.shows<std::string>(
-        "latency", "Time that the source takes for its fastest answers.", [&host] {
-            const std::uint64_t latency = host.image().latency;
+        "latency", "Time that the source takes for its fastest answers.", [&slot] {
+            const std::uint64_t latency = slot.image().latency;
             return latency == 0 ? std::string() : decimal_text(latency, 1000, "ms");
         });
-    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&host] {
-        return host.image().size == 0 ? std::string()
-                                      : decimal_text(host.image().rate, 1U << 20U, "MB/s");
+    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&slot] {
+        return slot.image().size == 0 ? std::string()
+                                      : decimal_text(slot.image().rate, 1U << 20U, "MB/s");
     });
 }
 
-} // namespace
-
-Target::Ptr host_storage_target(const TargetContext& context) {
-    ManagedHost& host = context.host;
-    auto target =
-        Target::make("host_storage_device", "A remote ISO image as the host's USB CD-ROM.");
+Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
+    MediaSettings& settings = slot.settings();
+    const Roles role = Role::admin | Role::console;
+    auto target = Target::make(slot.device().target, slot.device().doc);
+    if (vmm::traits_of(slot.device().drive).has_tray)
+        target->managed<bool>(
+            {.name = "force_eject",
+             .doc = "Set to true to take the image out of a tray that the guest has locked and "
+                    "does not open; its reads fail from then on.",
+             .write = role,
+             .set = [&slot, &audit](const Caller& caller, bool force, const Property::Done& done) {
+                 const auto begun = force ? slot.force_eject() : Result<void>();
+                 if (!begun || !force)
+                     return done(begun ? Result<SetOutcome>(SetOutcome{}) : begun.fault());
+                 apply(slot, audit, caller, "", done);
+             }});
     target->managed<StorageMode>(
         {.name = "mode",
          .doc = "remote: the image of the target 'remote' is in the drive.",
-         .write = Role::admin | Role::console,
-         .get = [&host] { return *host.settings().storage_mode; },
-         .set =
-             [context](const Caller& caller, StorageMode mode, const Property::Done& done) {
-                 if (const auto set = context.host.settings().storage_mode.set(mode); !set)
-                     return done(set.fault());
-                 apply(context, caller, done);
-             }});
+         .write = role,
+         .get = [&settings] { return *settings.mode; },
+         .set = set_and_apply(slot, audit, settings.mode, "mode")});
     target->shows<std::string>("confinement",
                                "What holds the program that reads the image, as the kernel says.",
-                               [&host] { return host.image().confinement; });
-    const auto follow = [&host] { host.follow_outage_policy(); };
+                               [&slot] { return slot.image().confinement; });
+    const auto follow = [&slot] { slot.follow_outage_policy(); };
     target->persistent<OnOutage>(
-        host.settings().on_outage,
+        settings.on_outage,
         {.name = "on_outage",
          .doc = "What becomes of a guest that reads while the image's source is away for more than "
                 "20 seconds.",
          .write = Role::admin | Role::console,
          .changed = follow});
     target->persistent<std::int64_t>(
-        host.settings().outage_timeout,
+        settings.outage_timeout,
         {.name = "outage_timeout",
          .doc = "Longest time in seconds that 'wait' holds a guest in one outage; then it gets an "
                 "I/O error. 0: for ever.",
@@ -289,36 +317,46 @@ Target::Ptr host_storage_target(const TargetContext& context) {
          .changed = follow});
     declare_size(*target, "cache_size",
                  "Most memory for what was read of the image; from the next insertion on.",
-                 host.settings().image_cache, least_cache, most_cache, false);
+                 settings.cache_size, least_cache, most_cache, false);
     declare_size(*target, "disk_cache_size",
                  "Most disk space for what was read of all images, kept for another time; from the "
                  "next insertion on. 0: none is kept.",
-                 host.settings().disk_cache, least_cache, most_disk_cache, true);
-    show_figures(*target, host);
+                 settings.disk_cache_size, least_cache, most_disk_cache, true);
+    show_figures(*target, slot);
     target->shows<std::string>("last_error", "What the image's source failed with last.",
-                               [&host] { return host.image().last_error; });
+                               [&slot] { return slot.image().last_error; });
     target->shows<std::string>("size", "Size of the image.",
-                               [&host] { return size_text(host.image().size); });
+                               [&slot] { return size_text(slot.image().size); });
     target->shows<std::string>("status", "operational, or why not.",
-                               [&host] { return host.storage_status(); });
+                               [&slot] { return slot.status(); });
     target->shows<std::string>("status_detail", "The status in a sentence.",
-                               [&host] { return host.storage_detail(); });
+                               [&slot] { return slot.detail(); });
     target->shows<std::string>("unavailable_since", "Since when the image's source is away.",
-                               [&host] {
-                                   const std::int64_t since = host.image().since;
+                               [&slot] {
+                                   const std::int64_t since = slot.image().since;
                                    return since == 0 ? std::string() : clock_text(since);
                                });
     target->shows<std::int64_t>("unavailable_tries",
                                 "Attempts to reach the image's source since then.",
-                                [&host] { return static_cast<std::int64_t>(host.image().tries); });
+                                [&slot] { return static_cast<std::int64_t>(slot.image().tries); });
     target->shows<std::string>("volume_id", "Volume id of the image.",
-                               [&host] { return host.image().volume_id; });
+                               [&slot] { return slot.image().volume_id; });
     target->shows<std::int64_t>(
         "bytes_read", "Bytes read from the image's source so far.",
-        [&host] { return static_cast<std::int64_t>(host.image().bytes_read); });
-    target->child(local_target(host));
-    target->child(remote_target(context));
+        [&slot] { return static_cast<std::int64_t>(slot.image().bytes_read); });
+    target->child(remote_target(slot, audit));
     return target;
+}
+
+} // namespace
+
+void add_media_devices(Target& kvms, const TargetContext& context) {
+    for (const auto& slot : context.host.media()) {
+        auto target = media_slot_target(*slot, context.audit);
+        if (slot->device().drive == vmm::DriveId::cd)
+            target->child(local_target(context.host));
+        kvms.child(target);
+    }
 }
 
 } // namespace lom

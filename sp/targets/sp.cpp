@@ -86,7 +86,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     auto services = Target::make("services", "What the service processor offers.");
     auto kvms = Target::make("kvms", "Keyboard, video, mouse and storage redirection.");
     add_kvms_properties(*kvms, context);
-    kvms->child(host_storage_target(context));
+    add_media_devices(*kvms, context);
     kvms->child(image_policy_target(context.image_policy));
     services->child(services_https_target(context));
     services->child(kvms);
@@ -96,6 +96,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     target->child(alertmgmt_target(context));
     target->child(clock_target());
     target->child(logs_target(context));
+    target->child(media_target(context));
     target->child(network_target(context));
     target->child(preferences_target(context));
     target->child(services);

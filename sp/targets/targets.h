@@ -4,6 +4,7 @@
 #include "base/loop.h"
 #include "sp/service/image_policy.h"
 #include "sp/service/managed_host.h"
+#include "sp/service/media_library.h"
 #include "sp/service/transfers.h"
 #include "sp/service/web_door.h"
 #include "sp/service/webhooks.h"
@@ -46,6 +47,7 @@ struct TargetContext {
     Log& events;
     Log& audit;
     ManagedHost& host;
+    MediaLibrary& library;
     std::shared_ptr<const vmm::Versions> versions;
     WebDoor& web;
     Webhooks& webhooks;
@@ -54,6 +56,7 @@ struct TargetContext {
     std::string acceleration_reason; ///< why hosts run on KVM or TCG
     std::string listen_address;
     std::function<void()> reset_sp; ///< restarts lomd soon
+    Tree::Audit audit_deed;         ///< one that is no set and no command
 };
 
 Target::Ptr build_root(const TargetContext& context);
@@ -71,7 +74,9 @@ Target::Ptr network_target(const TargetContext& context);
 Target::Ptr logs_target(const TargetContext& context);
 Target::Ptr alertmgmt_target(const TargetContext& context);
 Target::Ptr services_https_target(const TargetContext& context);
-Target::Ptr host_storage_target(const TargetContext& context);
+/// What takes an image, below /SP/services/kvms.
+void add_media_devices(Target& kvms, const TargetContext& context);
+Target::Ptr media_target(const TargetContext& context);
 Target::Ptr image_policy_target(ImagePolicySettings& settings);
 Target::Ptr host_target(const TargetContext& context);
 Target::Ptr bootmode_target(vmm::Host& host);

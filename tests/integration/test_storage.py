@@ -212,14 +212,24 @@ class TestLinux:
         assert volume_id(linux) == get(sp, STORAGE, "volume_id") == "OPENLOM_DEMO"
         assert "CD-ROM" in linux.get("cat /sys/block/sr0/device/model")
 
-    def test_ejected_even_when_mounted_and_another_inserted(self, sp, server, linux):
+    def test_a_locked_tray_is_forced_by_choice_only_and_another_inserted(self, sp, server, linux):
         linux.get("mkdir -p /mnt && mount -t iso9660 -o ro /dev/sr0 /mnt")
-        must(sp, f"set {STORAGE} mode=disabled")
+        assert sp.lom(f"set {STORAGE} force_eject=true").returncode == 2  # nothing waits for the guest
+        waits = sp.lom(f"set {STORAGE} mode=disabled")
+        assert waits.returncode == 0 and "locked the tray" in waits.stdout, waits
+        assert get(sp, STORAGE, "status") == "tray locked by guest"
+        assert read_disc(linux, skip=17) == 0
+        must(sp, f"set {STORAGE} mode=remote")  # it may keep it
+        assert get(sp, STORAGE, "status") == "operational"
+        assert read_disc(linux, skip=18) == 0
+        must(sp, f"set {STORAGE} mode=disabled", f"set {STORAGE} force_eject=true")
         wait_until(lambda: read_disc(linux, skip=17) != 0, 20, "the guest reads no more")
         linux.run("umount /mnt")
         assert get(sp, "/HOST", "status") == "Powered On"
         assert get(sp, STORAGE, "status") == "disabled"
-        must(sp, f"set {REMOTE} server_URI={server.uri('big.iso')}", f"set {STORAGE} mode=remote")
+        # Too small a cache for all of it: the next test is to need the server.
+        must(sp, f"set {STORAGE} cache_size=8M", f"set {REMOTE} server_URI={server.uri('big.iso')}",
+             f"set {STORAGE} mode=remote")
         wait_for(sp, STORAGE, "status", "operational", 10)
         wait_until(lambda: read_disc(linux) == 0, 20, "the guest reads again")
         assert volume_id(linux) == "BIGDISC"

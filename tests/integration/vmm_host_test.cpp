@@ -133,9 +133,11 @@ TEST_F(HostTest, qemu_runs_under_an_account_of_its_own) {
     initial.memory_mib = 128;
     std::filesystem::permissions(top, std::filesystem::perms(0711));
     ASSERT_NO_FATAL_FAILURE(open_with_disk());
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
     ASSERT_TRUE(start()) << refusal;
-    EXPECT_TRUE(host->cd_inserted());
+    EXPECT_TRUE(host->inserted(DriveId::cd));
     ASSERT_TRUE(console_says("BdsDxe", 40s));
     const auto about = read_file("/proc/" + std::to_string(qemu().pid) + "/status");
     ASSERT_TRUE(about);
@@ -161,7 +163,9 @@ TEST_F(HostTest, real_mode_code_runs_under_kvm) {
 
 TEST_F(HostTest, boot_device_is_for_one_boot_also_when_the_guest_reboots) {
     ASSERT_NO_FATAL_FAILURE(open_started());
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
     ASSERT_TRUE(host->boot().set_boot_device("cdrom"));
     type("r");
     ASSERT_TRUE(console_says("[cdrom]"));
@@ -179,13 +183,13 @@ TEST_F(HostTest, boot_device_is_for_one_boot_also_when_the_guest_reboots) {
 
 TEST_F(HostTest, the_ok_prompt_boots_what_it_is_told_and_returns_when_the_guest_reboots) {
     ASSERT_NO_FATAL_FAILURE(open_with_disk());
-    host->insert_cd(iso(), [](const Result<void>&) {});
+    host->insert(DriveId::cd, {.file = iso()}, [](const Result<void>&) {});
     ASSERT_TRUE(host->boot().set_script("setenv auto-boot? false"));
     ASSERT_TRUE(start()) << refusal;
     EXPECT_EQ(host->status(), HostStatus::openboot_running);
     EXPECT_TRUE(host->at_ok_prompt());
     EXPECT_NE(prompt.find("{0} ok "), std::string::npos);
-    EXPECT_TRUE(host->cd_inserted());
+    EXPECT_TRUE(host->inserted(DriveId::cd));
 
     host->prompt_input("boot rcdrom\r");
     ASSERT_TRUE(console_says("[cdrom]"));
@@ -442,54 +446,65 @@ TEST_F(FakeQemu, nonsense_later_makes_it_unreachable_and_only_force_ends_it) {
 
 TEST_F(HostTest, a_medium_comes_and_goes_while_the_guest_runs) {
     ASSERT_NO_FATAL_FAILURE(open_started());
-    EXPECT_FALSE(host->cd_inserted());
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
-    EXPECT_TRUE(host->cd_inserted());
+    EXPECT_FALSE(host->inserted(DriveId::cd));
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
+    EXPECT_TRUE(host->inserted(DriveId::cd));
     ASSERT_TRUE(reset()) << refusal; // kept; SeaBIOS sees it
     ASSERT_TRUE(console_says("[disk]"));
-    EXPECT_TRUE(host->cd_inserted());
+    EXPECT_TRUE(host->inserted(DriveId::cd));
     type("c");
     EXPECT_TRUE(console_says("[read]"));
 
     reopen();
     ASSERT_TRUE(wait_status(HostStatus::powered_on));
-    EXPECT_TRUE(wait([&] { return host->cd_inserted(); }));
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
+    EXPECT_TRUE(wait([&] { return host->inserted(DriveId::cd); }));
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
     type("c");
     EXPECT_TRUE(console_says("[read]"));
 
-    ASSERT_TRUE(done([&](Host::Done d) { host->eject_cd(std::move(d)); })) << refusal;
-    EXPECT_FALSE(host->cd_inserted());
+    ASSERT_TRUE(done([&](Host::Done d) { host->eject(DriveId::cd, std::move(d)); })) << refusal;
+    EXPECT_FALSE(host->inserted(DriveId::cd));
     type("c");
     EXPECT_TRUE(console_says("[unreadable]"));
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
     type("cc"); // the first says that the medium has changed
     EXPECT_TRUE(console_says("[read]"));
 }
 
 TEST_F(HostTest, an_image_that_is_not_there_is_said_and_nothing_else_changes) {
     ASSERT_NO_FATAL_FAILURE(open_started());
-    EXPECT_FALSE(
-        done([&](Host::Done d) { host->insert_cd(top + "/none,x\"y.iso", std::move(d)); }));
+    EXPECT_FALSE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = top + "/none,x\"y.iso"}, std::move(d));
+    }));
     EXPECT_NE(refusal.find("No such file or directory"), std::string::npos) << refusal;
-    EXPECT_FALSE(host->cd_inserted());
+    EXPECT_FALSE(host->inserted(DriveId::cd));
     ASSERT_TRUE(reset()) << refusal;
     EXPECT_TRUE(console_says("[disk]"));
     EXPECT_TRUE(event_says("The image cannot be inserted"));
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
-    EXPECT_TRUE(host->cd_inserted());
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
+    EXPECT_TRUE(host->inserted(DriveId::cd));
 }
 
 TEST_F(HostTest, quick_changes_of_mind_end_with_the_last) {
     ASSERT_NO_FATAL_FAILURE(open_started());
-    host->insert_cd(iso(), [](const Result<void>&) {});
-    host->eject_cd([](const Result<void>&) {});
-    host->insert_cd(top + "/none", [](const Result<void>&) {});
-    ASSERT_TRUE(done([&](Host::Done d) { host->insert_cd(iso(), std::move(d)); })) << refusal;
-    EXPECT_TRUE(host->cd_inserted());
-    host->insert_cd(top + "/none", [](const Result<void>&) {});
-    ASSERT_TRUE(done([&](Host::Done d) { host->eject_cd(std::move(d)); })) << refusal;
-    EXPECT_FALSE(host->cd_inserted());
+    host->insert(DriveId::cd, {.file = iso()}, [](const Result<void>&) {});
+    host->eject(DriveId::cd, [](const Result<void>&) {});
+    host->insert(DriveId::cd, {.file = top + "/none"}, [](const Result<void>&) {});
+    ASSERT_TRUE(done([&](Host::Done d) {
+        host->insert(DriveId::cd, {.file = iso()}, std::move(d));
+    })) << refusal;
+    EXPECT_TRUE(host->inserted(DriveId::cd));
+    host->insert(DriveId::cd, {.file = top + "/none"}, [](const Result<void>&) {});
+    ASSERT_TRUE(done([&](Host::Done d) { host->eject(DriveId::cd, std::move(d)); })) << refusal;
+    EXPECT_FALSE(host->inserted(DriveId::cd));
 }
 
 // -- the definition

@@ -37,7 +37,7 @@ class UefiTest : public HostTest {
 
 TEST_F(UefiTest, boot_device_is_for_one_boot_also_when_the_guest_reboots) {
     open();
-    host->insert_cd(iso(), [](const Result<void>&) {});
+    host->insert(DriveId::cd, {.file = iso()}, [](const Result<void>&) {});
     ASSERT_TRUE(host->boot().set_boot_device("cdrom"));
     ASSERT_TRUE(start()) << refusal;
     std::string text = attempts();

@@ -158,7 +158,7 @@ TEST_F(OkPrompt, BootAloneGoesByBootDeviceAndBootFile) {
 TEST_F(OkPrompt, BootRefusesWhatCannotBeOpened) {
     enter();
     EXPECT_EQ(type("boot tape"), "Can't open boot device: tape; devalias lists them.\r\n");
-    control.set_medium(false);
+    control.set_empty_drives({"/pci@0,0/usb@4/storage@1/disk@0,0"});
     EXPECT_EQ(type("boot rcdrom"),
               "Can't open boot device: no medium in /pci@0,0/usb@4/storage@1/disk@0,0\r\n");
     control.set_machine(boot_test_host(), {});
@@ -172,7 +172,7 @@ TEST_F(OkPrompt, BootWaitsForAMediumThatIsOnItsWay) {
     const std::string waits =
         "Waiting for the medium of /pci@0,0/usb@4/storage@1/disk@0,0; Ctrl-C stops it.\r\n";
     enter();
-    control.set_medium(false, true);
+    control.set_empty_drives({}, {"/pci@0,0/usb@4/storage@1/disk@0,0"});
     output.clear();
     control.input("boot rcdrom\r");
     control.tick();
@@ -183,10 +183,10 @@ TEST_F(OkPrompt, BootWaitsForAMediumThatIsOnItsWay) {
     EXPECT_EQ(type("5 drop").find("what is typed"), std::string::npos);
 
     control.input("boot rcdrom\r");
-    control.set_medium(false, false);
+    control.set_empty_drives({"/pci@0,0/usb@4/storage@1/disk@0,0"});
     EXPECT_TRUE(output.ends_with("no medium in /pci@0,0/usb@4/storage@1/disk@0,0\r\n{0} ok "));
 
-    control.set_medium(false, true);
+    control.set_empty_drives({}, {"/pci@0,0/usb@4/storage@1/disk@0,0"});
     control.input("boot rcdrom\r");
     for (int second = 0; second < 60; ++second)
         control.tick();
@@ -194,17 +194,17 @@ TEST_F(OkPrompt, BootWaitsForAMediumThatIsOnItsWay) {
 
     control.input("boot rcdrom\r");
     EXPECT_TRUE(booted.empty());
-    control.set_medium(true);
+    control.set_empty_drives({});
     EXPECT_EQ(booted.size(), 1U);
     EXPECT_FALSE(control.at_prompt());
 }
 
 TEST_F(OkPrompt, AScriptThatWaitsForAMediumGoesOnAtThePrompt) {
-    control.set_medium(false, true);
+    control.set_empty_drives({}, {"/pci@0,0/usb@4/storage@1/disk@0,0"});
     ASSERT_TRUE(control.set_script("boot rcdrom"));
     EXPECT_TRUE(power_on().stop_at_ok);
     EXPECT_TRUE(booted.empty());
-    control.set_medium(true);
+    control.set_empty_drives({});
     EXPECT_EQ(booted.size(), 1U);
 }
 

@@ -121,9 +121,13 @@ TEST(CommandLine, of_the_smallest_host) {
                     "-device",
                     "usb-tablet,bus=usb.0",
                     "-device",
-                    "usb-bot,id=bot0,bus=usb.0",
+                    "usb-bot,id=bot0,bus=usb.0,port=2",
                     "-device",
-                    "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=enospc"}));
+                    "scsi-cd,id=cd0,bus=bot0.0,scsi-id=0,lun=0,rerror=enospc",
+                    "-device",
+                    "usb-bot,id=bot1,bus=usb.0,port=3",
+                    "-device",
+                    "scsi-cd,id=cd1,bus=bot1.0,scsi-id=0,lun=0,rerror=enospc"}));
 }
 
 TEST(CommandLine, machine_processors_memory_acceleration) {
@@ -228,7 +232,7 @@ TEST(CommandLine, a_reboot_that_is_to_be_decided_stops_qemu) {
 
 TEST(CommandLine, the_medium_is_in_the_drive_from_the_start) {
     Launch launch;
-    launch.cd_image = "/r,x/a.iso";
+    launch.media[0].file = "/r,x/a.iso";
     const auto arguments = command_line(small(), files, launch);
     EXPECT_EQ("driver=raw,node-name=cd-1,read-only=on,file.driver=file,file.read-only=on,"
               "file.locking=off,file.filename=/r,,x/a.iso",

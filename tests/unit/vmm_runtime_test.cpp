@@ -34,7 +34,9 @@ TEST_F(Record, is_read_as_it_was_written) {
                                          .firmware_setup = true,
                                          .args = "-s \"x\"",
                                          .once = true},
-                                .medium = "/a b/\"c\".iso"};
+                                .media = {{{.file = "/a b/\"c\".iso"},
+                                           {},
+                                           {"/stick.img", true, true}}}};
     ASSERT_TRUE(save_runtime_record(dir + "/r", written));
     const auto read = load_runtime_record(dir + "/r");
     ASSERT_TRUE(read);
@@ -44,7 +46,7 @@ TEST_F(Record, is_read_as_it_was_written) {
     EXPECT_TRUE(read->plan.stop_at_ok && read->plan.firmware_setup && read->plan.once);
     EXPECT_EQ(read->plan.order, written.plan.order);
     EXPECT_EQ(read->plan.args, written.plan.args);
-    EXPECT_EQ(read->medium, written.medium);
+    EXPECT_EQ(read->media, written.media);
     EXPECT_FALSE(save_runtime_record("/nowhere/r", written));
 }
 
