@@ -68,6 +68,8 @@ WRITABLE = {
     SYSTEM: {"AssetTag": "tag-2", "Boot/BootSourceOverrideMode": "UEFI",
              "Boot/BootSourceOverrideTarget": "Cd", "Boot/BootSourceOverrideEnabled": "Continuous"},
     SYSTEM + "/VirtualMedia/Cd": {"UserName": "reader"},
+    SYSTEM + "/VirtualMedia/Cd2": {"UserName": "another"},
+    SYSTEM + "/VirtualMedia/Usb": {"UserName": "third"},
     SYSTEM + "/Bios": {"Attributes/Firmware": "bios", "Attributes/Machine": "pc",
                        "Attributes/BootOrder": "net disk",
                        "Attributes/BootModeScript": "printenv",

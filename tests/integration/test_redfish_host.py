@@ -48,11 +48,27 @@ def ironic(sp, tmp_path_factory):
                           password=PASSWORD, verify=str(trusted))
 
 
-def insert(client, server, **more):
-    return client.post(CD + "/Actions/VirtualMedia.InsertMedia",
+def insert(client, server, drive=CD, **more):
+    return client.post(drive + "/Actions/VirtualMedia.InsertMedia",
                        {"Image": server.uri(isos.hello().name), "UserName": server.username,
                         "Password": server.password, "Inserted": True, "WriteProtected": True,
                         "TransferMethod": "Stream", **more})
+
+
+@pytest.mark.parametrize("name", ["Cd2", "Usb"])
+def test_the_other_drives_take_images_too(sp, server, name):
+    client = Client(sp)
+    drive = SYSTEM + "/VirtualMedia/" + name
+    assert drive in [one["@odata.id"] for one in client.get(SYSTEM + "/VirtualMedia").json["Members"]]
+    answer = insert(client, server, drive)
+    assert answer.status == 204, answer
+    shown = client.get(drive).json
+    assert shown["Inserted"] and shown["WriteProtected"] and shown["ConnectedVia"] == "URI"
+    assert not client.get(CD).json["Inserted"]
+    assert client.post(drive + "/Actions/VirtualMedia.EjectMedia", {}).status == 204
+    assert not client.get(drive).json["Inserted"]
+    # What is not in the library is written to by nobody.
+    assert insert(client, server, drive, WriteProtected=False).status == 400
 
 
 def test_sushy_boots_the_host_from_virtual_media(sp, ironic, server):

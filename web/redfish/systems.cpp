@@ -23,11 +23,12 @@ struct BootTarget {
     const char* once;
     const char* alias;
 };
-constexpr std::array<BootTarget, 6> boot_targets{{{"None", "default", ""},
+constexpr std::array<BootTarget, 7> boot_targets{{{"None", "default", ""},
                                                   {"Pxe", "pxe", "net"},
                                                   {"Hdd", "disk", "disk"},
                                                   {"Cd", "cdrom", "cdrom"},
                                                   {"UsbCd", "cdrom", "cdrom"},
+                                                  {"Usb", "usb", ""},
                                                   {"BiosSetup", "bios", ""}}};
 
 struct BootOverride {
