@@ -1,6 +1,7 @@
 #include "sp/service/managed_host.h"
 
 #include "kvms/screen/keys.h"
+#include "sp/service/one_line.h"
 
 #include <algorithm>
 #include <ctime>

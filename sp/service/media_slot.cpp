@@ -1,5 +1,7 @@
 #include "sp/service/media_slot.h"
 
+#include "sp/service/one_line.h"
+
 #include <algorithm>
 #include <ctime>
 
@@ -28,16 +30,6 @@ kvms::DrivePaths drive_paths(const Paths& paths, const std::string& host,
 }
 
 } // namespace
-
-std::string with_newlines(const std::string& one_line) {
-    std::string text;
-    for (std::size_t i = 0; i < one_line.size(); ++i) {
-        const bool newline = one_line.compare(i, 2, "\\n") == 0;
-        text += newline ? '\n' : one_line[i];
-        i += newline ? 1 : 0;
-    }
-    return text;
-}
 
 MediaSettings::MediaSettings(Settings& store, const std::string& prefix)
     : mode(store, prefix + "mode", StorageMode::disabled),

@@ -76,9 +76,6 @@ struct MediaSettings {
     Setting<std::string> identity;        ///< of the image in the drive
 };
 
-/// A text of several lines is set in one, its newlines written as \n.
-std::string with_newlines(const std::string& one_line);
-
 class MediaSlot {
   public:
     struct Place {

@@ -1,4 +1,5 @@
 // /SP/services/https: the web page and Redfish, their port and their certificate.
+#include "sp/service/one_line.h"
 #include "sp/targets/targets.h"
 #include "sp/targets/transfer_verbs.h"
 
@@ -8,17 +9,6 @@ namespace {
 
 Result<SetOutcome> outcome(const Result<void>& done) {
     return done ? Result<SetOutcome>(SetOutcome{}) : done.fault();
-}
-
-/// PEM is typed in one line, its newlines written as \n.
-std::string pem_text(const std::string& one_line) {
-    std::string text;
-    for (std::size_t i = 0; i < one_line.size(); ++i) {
-        const bool newline = one_line.compare(i, 2, "\\n") == 0;
-        text += newline ? '\n' : one_line[i];
-        i += newline ? 1 : 0;
-    }
-    return text;
 }
 
 Target::Ptr ssl_target(WebDoor& web, Transfers& transfers) {
@@ -45,7 +35,7 @@ Target::Ptr ssl_target(WebDoor& web, Transfers& transfers) {
          .write = Role::admin,
          .secret = true,
          .set = [&web](const Caller&, const std::string& pem, const Property::Done& done) {
-             web.load_certificate(pem_text(pem),
+             web.load_certificate(with_newlines(pem),
                                   [done](const Result<void>& r) { done(outcome(r)); });
          }});
     target->managed<bool>({.name = "clear_action",
