@@ -274,7 +274,8 @@ void MediaSlot::log_status() {
     if (now.operational() && outage_began_ != 0 && inserted_)
         text += " It was away for " + std::to_string(std::time(nullptr) - outage_began_) + " s (" +
                 std::to_string(outage_tries_) + (outage_tries_ == 1 ? " try)." : " tries).");
-    log_event("State", now.operational() ? "info" : "minor", text);
+    const bool as_wished = now.operational() || now.status == "disabled";
+    log_event("State", as_wished ? "info" : "minor", text);
 }
 
 void MediaSlot::log_event(const char* kind, const char* severity, const std::string& text) {

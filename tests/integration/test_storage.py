@@ -98,6 +98,13 @@ def test_operational(remote, server):
     assert get(remote, STORAGE, "status") == "operational"
 
 
+def test_taking_an_image_out_is_no_problem(remote, server):
+    must(remote, f"set {REMOTE} server_URI={server.uri('hello-LOMHELLO.iso')}", f"set {STORAGE} mode=disabled")
+    last = [line for line in remote.lom("show -script /SP/logs/event/list").stdout.splitlines()
+            if "hello-LOMHELLO.iso: disabled" in line][0]
+    assert " info " in last, last
+
+
 @pytest.mark.parametrize("change,status,says", [
     ("server_URI={uri}/nothing.iso", "no such file", "nothing.iso"),
     ("server_URI={uri}/folder", "not a regular file", "folder"),
