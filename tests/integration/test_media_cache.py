@@ -4,20 +4,16 @@ import hashlib
 import os
 import random
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import sshd as sshd_module
 from tests.support.guest import STORAGE, get, must
 from tests.support.image_server import ImageServer
+from tests.support.lom_media import PROGRAM, LomMedia
 from tests.support.lomd import Lomd, wait_until
-
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
-sys.path.insert(0, str(SUPPORT))
-import sshd as sshd_module  # noqa: E402
-from lom_media import PROGRAM, LomMedia  # noqa: E402
-from sshd import Sshd  # noqa: E402
+from tests.support.sshd import Sshd
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)

@@ -4,20 +4,17 @@ that fails as networks do. In no case may a byte be wrong."""
 import hashlib
 import os
 import random
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
-sys.path.insert(0, str(SUPPORT))
-import nginx as nginx_module  # noqa: E402
-import sshd as sshd_module  # noqa: E402
-from faulty_proxy import FaultyProxy  # noqa: E402
-from lom_media import PROGRAM, Background, LomMedia  # noqa: E402
-from nginx import Nginx  # noqa: E402
-from sshd import Sshd  # noqa: E402
+from tests.support import nginx as nginx_module
+from tests.support import sshd as sshd_module
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.lom_media import PROGRAM, Background, LomMedia
+from tests.support.nginx import Nginx
+from tests.support.sshd import Sshd
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)
