@@ -116,9 +116,10 @@ int print_targets_manual(Flags flags) {
         lom::ServiceOptions options = options_of(flags);
         options.announce_password = [](const std::string&) {};
         const auto service = lom::ServiceProcessor::start(loop, std::move(options));
-        if (service)
+        if (service) {
             std::cout << lom::targets_manual((*service)->tree()) << std::flush;
-        else
+            (*service)->abandon();
+        } else
             failed = "lomd: " + service.fault().message + "\n";
     }
     std::error_code ignored;

@@ -379,6 +379,7 @@ struct ServiceProcessor::Impl {
 
 ServiceProcessor::ServiceProcessor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ServiceProcessor::~ServiceProcessor() = default;
+void ServiceProcessor::abandon() { impl_->host->abandon(); }
 
 Result<std::unique_ptr<ServiceProcessor>> ServiceProcessor::start(Loop& loop,
                                                                   ServiceOptions options) {

@@ -30,6 +30,8 @@ class ServiceProcessor {
     /// R/ports.json.
     static Result<std::unique_ptr<ServiceProcessor>> start(Loop& loop, ServiceOptions options);
     ~ServiceProcessor(); ///< hosts and images run on
+    /// Ends what would wait for the next lomd, before a state folder is thrown away.
+    void abandon();
 
     std::uint16_t ssh_port() const;
     std::uint16_t https_port() const; ///< 0: not listening

@@ -103,6 +103,13 @@ struct Screen::Impl {
             talk(std::move(*socket));
     }
 
+    void end() {
+        exit_watch.reset();
+        restart.reset();
+        if (process)
+            send_signal(*process, SIGKILL);
+    }
+
     void try_again() {
         restart = loop.after(restart_pause, [this] { start(); });
     }
@@ -271,6 +278,8 @@ Screen::Screen(Loop& loop, ScreenPaths paths, std::string host, Observer observe
 Screen::~Screen() = default;
 
 void Screen::open() { impl_->open(); }
+
+void Screen::end() { impl_->end(); }
 
 const ScreenStatus& Screen::status() const { return impl_->status; }
 

@@ -72,6 +72,8 @@ class Screen {
 
     /// Starts lom-kvm or adopts the running one.
     void open();
+    /// Ends lom-kvm for good; nothing else may be asked of us afterwards.
+    void end();
     const ScreenStatus& status() const;
     /// The host runs: its display is (still) to be shown. False: it is off.
     void follow_host(bool on, const std::string& state, const std::string& event);

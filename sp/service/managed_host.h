@@ -99,6 +99,8 @@ class ManagedHost {
     SeatRequest& screen_seat() { return screen_seat_; }
     /// Its screens and its image end; its serial consoles are cut by the door, which says why.
     void end_session(const std::string& session);
+    /// Ends what would wait for the next lomd, when there will be none with this state folder.
+    void abandon() { screen_.end(); }
     /// What it may not do any more ends now: typing, or looking too.
     void follow_roles(const std::string& session, Roles roles);
 

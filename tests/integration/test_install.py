@@ -1,5 +1,6 @@
 """What `cmake --install` and cpack put where, and that it runs from there, confined as its unit says."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -121,6 +122,24 @@ def names_in_page(text):
                 # Properties come first; what verbs take stands behind `Verbs:`.
                 for name in re.findall(r"(?m)^\.It Va (\S+)", body.partition("\nVerbs:\n")[0]):
                     yield f"{here} {name}"
+
+
+def test_making_the_page_of_targets_leaves_nothing_behind(tmp_path):
+    tmp_path.chmod(0o755)
+    subprocess.run([BUILD / "lomd", "--config", "/dev/null", "--targets-manual"], check=True,
+                   stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
+    wait_until(lambda: not writing_below(tmp_path), 10, "its helpers have ended")
+
+
+def writing_below(folder):
+    """Pids of the processes with a file there, deleted or not, as standard error."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(entry / "fd/2").startswith(str(folder)):
+                found.append(int(entry.name))
+    return found
 
 
 def test_the_page_of_targets_is_the_tree(root):
