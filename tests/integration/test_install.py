@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 
 import pytest
 
@@ -124,12 +125,13 @@ def names_in_page(text):
                     yield f"{here} {name}"
 
 
-def test_making_the_page_of_targets_leaves_nothing_behind(tmp_path):
-    tmp_path.chmod(0o755)
-    subprocess.run([BUILD / "lomd", "--config", "/dev/null", "--targets-manual"], check=True,
-                   stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)})
-    assert not list(tmp_path.iterdir())
-    wait_until(lambda: not writing_below(tmp_path), 10, "its helpers have ended")
+def test_making_the_page_of_targets_leaves_nothing_behind():
+    with tempfile.TemporaryDirectory(prefix="openlom-test-") as folder:
+        os.chmod(folder, 0o755)  # lom-kvm is not root
+        subprocess.run([BUILD / "lomd", "--config", "/dev/null", "--targets-manual"], check=True,
+                       stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": folder})
+        assert not os.listdir(folder)
+        wait_until(lambda: not writing_below(folder), 10, "its helpers have ended")
 
 
 def writing_below(folder):
