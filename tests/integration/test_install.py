@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -289,6 +290,8 @@ def test_the_service_manager_is_told(root, tmp_path):
             if process.poll() is None:
                 process.kill()
                 process.communicate()
+            for left in writing_below(tmp_path):  # lom-kvm waits for the next lomd
+                os.kill(left, signal.SIGTERM)
 
 
 # -- the package
