@@ -165,13 +165,31 @@ Task<Response> Answerer::answer(const Request& request, std::string uri,
 
 // -- GET
 
+/// All at once: the answers come together.
 Task<Result<void>> Answerer::load(const Resource& resource, Scope& scope) {
-    for (const Resource::Shown& shown : resource.shown_) {
-        const std::string path = filled_in(shown.target, scope.ids);
-        auto view = co_await scope.session->show(path, shown.depth);
+    const auto& shown = resource.shown_;
+    std::vector<std::optional<Result<control::TargetView>>> views(shown.size());
+    std::size_t missing = shown.size();
+    auto all = later<bool>([&](std::function<void(bool)> done) {
+        const auto there = [&missing, &loop = scope.services->loop, done = std::move(done)] {
+            if (--missing == 0)
+                loop.post([done] { done(true); });
+        };
+        for (std::size_t i = 0; i < shown.size(); ++i)
+            detach<Result<control::TargetView>>(
+                scope.session->show(filled_in(shown[i].target, scope.ids), shown[i].depth),
+                [&view = views[i], there](Result<control::TargetView> result) {
+                    view.emplace(std::move(result));
+                    there();
+                });
+    });
+    if (!shown.empty())
+        co_await all;
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+        Result<control::TargetView>& view = *views[i];
         if (view)
-            scope.views[path] = std::move(*view);
-        else if (!shown.optional || view.fault().kind != FaultKind::not_found)
+            scope.views[filled_in(shown[i].target, scope.ids)] = std::move(*view);
+        else if (!shown[i].optional || view.fault().kind != FaultKind::not_found)
             co_return view.fault();
     }
     co_return Result<void>();

@@ -2,6 +2,7 @@
 
 #include "web/redfish/answerer.h"
 #include "web/redfish/events.h"
+#include "web/redfish/shared_reads.h"
 #include "web/redfish/tasks.h"
 #include "web/streams.h"
 #include "web/tree_api.h"
@@ -104,7 +105,22 @@ struct Redfish::Impl {
         }
         if (const TaskRecord* task = session && reads ? tasks.monitored(uri) : nullptr)
             co_return monitor_response(*task);
-        auto response = co_await answerer.answer(request, uri, std::move(session));
+        auto response = co_await resource(request, uri, std::move(session));
+        co_return std::move(response);
+    }
+
+    Task<Response> resource(const Request& request, const std::string& uri,
+                            WebSessions::Ptr session) {
+        if (request.method != "GET" || !session) {
+            auto response = co_await answerer.answer(request, uri, std::move(session));
+            co_return std::move(response);
+        }
+        std::string key = session->token() + "\n" + request.path + "?" + request.raw_query + "\n" +
+                          request.header("if-none-match");
+        SharedReads::Read read = [this, &request, &uri, session] {
+            return answerer.answer(request, uri, session);
+        };
+        auto response = co_await shared_reads.answer(std::move(key), std::move(read));
         co_return std::move(response);
     }
 
@@ -113,6 +129,7 @@ struct Redfish::Impl {
     Services services;
     std::vector<Resource> all;
     Answerer answerer;
+    SharedReads shared_reads;
     Streams streams;
 };
 
