@@ -63,7 +63,8 @@ def linux(sp, server):
 
 
 class Reading:
-    """A read of the CD that begins now, past every cache; its outcome comes later."""
+    """A read of the CD that begins now, past every cache; its outcome comes later. A direct one: of a read
+    through its cache Linux tries a second time what failed, and that may meet the next disc already."""
 
     numbers = iter(range(1, 100))
 
@@ -71,8 +72,8 @@ class Reading:
         self.console, self.number = linux.console, next(self.numbers)
         # Far apart: no read-ahead of an earlier one brought it.
         skip = 2000 + 1000 * self.number
-        linux.console.send(f"dd if=/dev/sr0 bs=2048 skip={skip} count=4 of=/tmp/part 2>/dev/null; "
-                           f"echo e'nd'{self.number}=$?\r")
+        linux.console.send(f"dd if=/dev/sr0 bs=2048 skip={skip} count=4 iflag=direct of=/tmp/part "
+                           f"2>/dev/null; echo e'nd'{self.number}=$?\r")
 
     def outcome(self, limit=60):
         return int(self.console.expect(rf"end{self.number}=(\d+)\r\n", limit)[1])
