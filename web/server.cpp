@@ -82,9 +82,10 @@ bool translate(const http::request_header<>& header, const std::string& source, 
         if (!fresh)
             at->second += (name == "cookie" ? "; " : ", ") + value;
     }
-    request.wants_websocket = beast::websocket::is_upgrade(
-        http::request<http::empty_body>(http::request_header<>(header)));
-    return fine;
+    request.wants_websocket = header.count(http::field::upgrade) != 0 &&
+                              beast::websocket::is_upgrade(
+                                  http::request<http::empty_body>(http::request_header<>(header)));
+    return fine && (header.version() < 11 || header.count(http::field::host) == 1);
 }
 
 void add_security_headers(http::fields& fields) {

@@ -34,9 +34,8 @@ Task<Response> read_safely(const SharedReads::Read& read) {
 Task<Response> SharedReads::answer(std::string key, Read read) {
     std::vector<Waiter> others;
     if (const auto under_way = waiting_.find(key); under_way != waiting_.end()) {
-        auto turn = later<Shared>([under_way](Waiter waiter) {
-            under_way->second.push_back(std::move(waiter));
-        });
+        auto turn = later<Shared>(
+            [under_way](Waiter waiter) { under_way->second.push_back(std::move(waiter)); });
         const Shared answer = co_await turn;
         if (answer)
             co_return copy_of(*answer);

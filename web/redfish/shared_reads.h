@@ -1,7 +1,7 @@
 // GETs of the same thing that come in together. One that comes while the thing is being read waits,
-// with all that come meanwhile, for the next reading, and they share its answer. So each is answered
-// with what was true after it was asked, and fifty clients cost little more than two. Nothing is
-// kept when nobody waits. Loop thread only.
+// with all that come meanwhile, for the next reading, and they share its answer. So each is
+// answered with what was true after it was asked, and fifty clients cost little more than two.
+// Nothing is kept when nobody waits. Loop thread only.
 #pragma once
 
 #include "web/http.h"

@@ -48,7 +48,7 @@ function Images(props: { images: TargetView[]; insert: (path: string) => void })
                 <td>
                   {text(image, 'status')} {text(image, 'progress')}
                 </td>
-                <td>{users(image)}</td>
+                <td class="wraps">{users(image)}</td>
                 <td class="actions">
                   <button type="button" disabled={!may(librarian) || loading} aria-label={`Insert ${image.Name}`}
                     onClick={() => props.insert(image.Path)}>
