@@ -169,8 +169,11 @@ void MediaSlot::serve_from_library() {
 void MediaSlot::leave() {
     if (!before_guest_)
         return left();
-    if (!std::exchange(leaving_, true)) // one that cannot read it any more is not asked
+    if (!std::exchange(leaving_, true)) {
+        told_locked_ = false;
+        // One that cannot read it any more is not asked.
         eject(host_->held_by(device_.drive) || !image().operational());
+    }
     changed_();
 }
 
@@ -253,6 +256,10 @@ void MediaSlot::on_host_changed() {
         changed_();
     }
     if (!waits_for().empty()) {
+        if (!std::exchange(told_locked_, true))
+            log_event("State", "info",
+                      "The guest has locked the tray with the image " + current_.uri +
+                          ", and is asked to open it.");
         changed_();
         answer_waiters();
     }
