@@ -120,11 +120,13 @@ void MediaSlot::follow() {
 void MediaSlot::serve() {
     if (from_library())
         return serve_from_library();
-    drive_.open(
-        current_.uri, {*settings_.username, *settings_.password, with_newlines(*settings_.ssh_key)},
-        {with_newlines(*settings_.tls_ca), *settings_.tls_pin, policy_.options(roles_of_image()),
-         static_cast<std::uint64_t>(*settings_.cache_size),
-         static_cast<std::uint64_t>(*settings_.disk_cache_size)});
+    const std::string& authorities =
+        settings_.tls_ca->empty() ? *policy_.tls_ca : *settings_.tls_ca;
+    drive_.open(current_.uri,
+                {*settings_.username, *settings_.password, with_newlines(*settings_.ssh_key)},
+                {with_newlines(authorities), *settings_.tls_pin, policy_.options(roles_of_image()),
+                 static_cast<std::uint64_t>(*settings_.cache_size),
+                 static_cast<std::uint64_t>(*settings_.disk_cache_size)});
 }
 
 /// What the policy lets the image do hangs on who named it.
