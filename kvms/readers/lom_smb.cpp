@@ -34,7 +34,7 @@ std::string escaped(const std::string& text) {
     std::string result;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) != 0 || std::strchr("/-._", c) != nullptr) {
+        if (std::isalnum(byte) != 0 || std::string_view("/-._").find(c) != std::string_view::npos) {
             result += c;
             continue;
         }
