@@ -122,7 +122,7 @@ bridge(WebSocket socket, beast::http::request<beast::http::string_body> request,
     socket.set_option(websocket::stream_base::timeout{10s, 60s, true});
     socket.read_message_max(upgrade.kind == Upgrade::Kind::console ? 64U << 10U
                                                                    : longest_screen_message);
-    socket.write_buffer_bytes(4096);
+    socket.auto_fragment(false); // a message is short, and needs no copy of it then
     const auto [error] = co_await socket.async_accept(request, awaited);
     if (!error) {
         const auto executor = co_await asio::this_coro::executor;

@@ -203,20 +203,21 @@ void ManagedHost::follow_problems() {
     if (!host_)
         return;
     std::vector<Problem> now;
-    const auto add = [&](const char* subsystem, const std::string& text) {
+    const auto add = [&](const char* subsystem, const std::string& component,
+                         const std::string& text) {
         const auto known =
             std::find_if(problems_.begin(), problems_.end(),
-                         [&](const Problem& old) { return old.subsystem == subsystem; });
-        now.push_back(
-            {known == problems_.end() ? std::time(nullptr) : known->since, subsystem, text});
+                         [&](const Problem& old) { return old.component == component; });
+        now.push_back({known == problems_.end() ? std::time(nullptr) : known->since, subsystem,
+                       component, text});
     };
     if (host_->status() == vmm::HostStatus::stopped ||
         host_->status() == vmm::HostStatus::unreachable)
-        add("Host", host_->status_detail());
+        add("Host", "HOST", host_->status_detail());
     for (const auto& slot : media_)
         if (slot->in_trouble())
-            add("Remote Storage", slot->device().target + std::string(": status: ") +
-                                      slot->status() + ". " + slot->detail());
+            add("Remote Storage", slot->device().target,
+                "Status: " + std::string(slot->status()) + ". " + slot->detail());
     problems_ = std::move(now);
 }
 
