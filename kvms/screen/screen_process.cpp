@@ -56,12 +56,12 @@ Result<UniqueFd> memory_file(const std::string& content) {
 } // namespace
 
 struct ScreenProcess::Impl {
-    Impl(Loop& loop_in, UniqueFd listener_in, std::string host, Font font_in)
-        : loop(loop_in), listener(std::move(listener_in)), font(std::move(font_in)),
+    Impl(Loop& loop_in, UniqueFd listener_in, std::string host, std::vector<Font> fonts_in)
+        : loop(loop_in), listener(std::move(listener_in)), fonts(std::move(fonts_in)),
           typist(loop,
                  [this](const Stroke& stroke) { press(stroke.keysym, stroke.code, stroke.down); }) {
         notice.name = std::move(host);
-        draw_notice(frame, font, notice);
+        draw_notice(frame, fonts.front(), notice);
         viewers.emplace(loop, frame, notice.name,
                         Viewers::Handlers{.key = [this](std::uint32_t keysym, std::uint32_t code,
                                                         bool down) { press(keysym, code, down); },
@@ -222,7 +222,7 @@ struct ScreenProcess::Impl {
         notice_timer.reset();
         if (live)
             return;
-        draw_notice(frame, font, notice);
+        draw_notice(frame, fonts.front(), notice);
         viewers->frame_resized();
         report();
     }
@@ -336,7 +336,7 @@ struct ScreenProcess::Impl {
             else
                 answer["fault"] = fd.fault().message;
             answer["file"] = static_cast<bool>(file);
-        } else if (const auto words = read_text(picture, font)) {
+        } else if (const auto words = read_text(picture, fonts)) {
             answer["text"] = words->text;
             answer["columns"] = words->columns;
             answer["rows"] = words->rows;
@@ -346,7 +346,7 @@ struct ScreenProcess::Impl {
 
     Loop& loop;
     UniqueFd listener;
-    Font font;
+    std::vector<Font> fonts; ///< at least one
     Frame frame;
     Frame before; ///< a moment ago, if that was not black
     Frame last;   ///< before the last reset, panic or power-off
@@ -368,8 +368,9 @@ struct ScreenProcess::Impl {
     Loop::Handle notice_timer;
 };
 
-ScreenProcess::ScreenProcess(Loop& loop, UniqueFd listener, std::string host, Font font)
-    : impl_(std::make_unique<Impl>(loop, std::move(listener), std::move(host), std::move(font))) {}
+ScreenProcess::ScreenProcess(Loop& loop, UniqueFd listener, std::string host,
+                             std::vector<Font> fonts)
+    : impl_(std::make_unique<Impl>(loop, std::move(listener), std::move(host), std::move(fonts))) {}
 ScreenProcess::~ScreenProcess() = default;
 
 } // namespace lom::kvms

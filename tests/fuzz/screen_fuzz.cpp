@@ -64,7 +64,7 @@ void fuzz_display(std::string_view bytes, std::size_t cut) {
                             .cursor = [](const Cursor&) {},
                             .leds = [](int) {}});
     feed(display, bytes, cut);
-    (void)read_text(frame, Font());
+    (void)read_text(frame, {Font()});
 }
 
 } // namespace

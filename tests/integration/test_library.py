@@ -69,15 +69,10 @@ def sftp(sp, *lines):
                           text=True, input="".join(line + "\n" for line in lines), timeout=60)
 
 
-def put(sp, path, name=""):
-    done = scp(sp, path, f"root@127.0.0.1:{name}")
-    assert done.returncode == 0, done
-
-
 # -- scp and sftp
 
 def test_scp_brings_a_large_image_and_takes_it_back(empty, large, tmp_path):
-    put(empty, large)
+    empty.put_image(large)
     assert images(empty) == ["large.iso"]
     target = f"{LIBRARY}/large.iso"
     assert get(empty, target, "size") == LARGE
@@ -179,7 +174,7 @@ def test_load_brings_an_image_and_says_why_not(empty, server):
 @pytest.fixture(scope="class")
 def linux(sp):
     must(sp, f"set {LIBRARY} quota=64G")
-    put(sp, isos.demo(), "demo.iso")
+    sp.put_image(isos.demo(), "demo.iso")
     must(sp, f"set {CD}/remote server_URI={LIBRARY}/demo.iso", f"set {CD} mode=remote",
          "set /System/Memory installed_memory=512M", "set /HOST boot_device=cdrom")
     with GuestConsole(sp) as console:
@@ -207,7 +202,7 @@ class TestLinux:
     def test_a_replacement_waits_for_a_locked_tray(self, sp, linux, tmp_path):
         other = tmp_path / "other.iso"
         other.write_bytes(bytes(1 << 20))
-        put(sp, other)
+        sp.put_image(other)
         linux.get("mkdir -p /mnt && mount -t iso9660 -o ro /dev/sr0 /mnt")
         waits = sp.lom(f"set {CD}/remote server_URI={LIBRARY}/other.iso")
         assert waits.returncode == 0 and "locked the tray" in waits.stdout, waits
@@ -233,7 +228,7 @@ class TestLinux:
     def test_a_usb_disk_is_written_by_choice_only(self, sp, linux, tmp_path):
         disk = tmp_path / "disk.img"
         disk.write_bytes(bytes(8 << 20))
-        put(sp, disk)
+        sp.put_image(disk)
         must(sp, f"set {USB}/remote server_URI={LIBRARY}/disk.img", f"set {USB} mode=remote")
         wait_until(lambda: linux.run("test -b /dev/sda")[0] == 0, 20, "the guest sees the disk")
         assert linux.get("cat /sys/block/sda/ro").strip() == "1"

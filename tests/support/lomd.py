@@ -174,6 +174,13 @@ class Lomd:
                               env=self.ssh_environment(password), capture_output=True, text=True,
                               timeout=timeout)
 
+    def put_image(self, path, name=""):
+        """Into the library, by scp."""
+        done = subprocess.run(["scp", *SSH_OPTIONS, "-P", str(self.ports["ssh"]), str(path), f"root@127.0.0.1:{name}"],
+                              env=self.ssh_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 0, done
+
     def ssh_popen(self, *words, options=(), **more):
         return subprocess.Popen(self.ssh_arguments(*words, options=options),
                                 env=self.ssh_environment(), **more)
