@@ -273,6 +273,18 @@ def test_the_serial_console_by_websocket(sp, client):
         assert again.until(b"guest\r\n").startswith(b"hello")
 
 
+def test_every_viewer_gets_every_byte_the_slow_one_too(sp, client):
+    lines = b"".join(b"%07d all work and no play\r\n" % i for i in range(100_000))
+    viewers = [WebSocket(sp.ports["https"], "/console/serial", client.headers) for _ in range(4)]
+    for viewer in viewers:
+        assert json.loads(viewer.receive())["type"] == "attached"
+    with open(sp.state_dir / "hosts/host0/console.log", "ab") as log:
+        log.write(lines)
+    for viewer in viewers:  # the last ones are not read meanwhile: their sockets fill
+        assert viewer.until(b"%07d all work and no play\r\n" % 99_999) == lines
+        viewer.close()
+
+
 @pytest.mark.skipif(not (BUILD / "lom-kvm").exists(), reason="lom-kvm is not built")
 def test_the_screen_by_websocket_speaks_rfb(sp, client):
     def opened(query):
