@@ -112,15 +112,15 @@ fetch_deb() {
     fi
 }
 
-# build FOLDER [CMAKE OPTION...]: configures and builds, Release unless told otherwise.
+# build PRESET: configures and builds one of CMakePresets.json.
 build() {
-    local folder=$1
-    shift
-    say "building into ${folder#"$top"/}"
-    cmake -S "$top" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@" >"$folder.cmake.log" 2>&1 || {
-        cat "$folder.cmake.log"
+    local log
+    log=$(mktemp)
+    say "building the preset $1"
+    (cd "$top" && cmake --preset "$1" >"$log" 2>&1) || {
+        cat "$log"
         die "cmake failed; the lines above say why"
     }
-    rm -f "$folder.cmake.log"
-    ninja -C "$folder" || die "the build failed; the first error above says where"
+    rm -f "$log"
+    (cd "$top" && cmake --build --preset "$1") || die "the build failed; the first error above says where"
 }

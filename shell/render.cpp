@@ -34,7 +34,8 @@ void add_block(std::string& out, const control::TargetView& view, const Sections
     if (sections.targets) {
         out += std::string(heading_indent) + "Targets:\n";
         for (const control::TargetView& child : view.targets)
-            out += std::string(entry_indent) + child.name + "\n";
+            out += std::string(entry_indent) + child.name +
+                   (child.note.empty() ? "" : " (" + child.note + ")") + "\n";
         out += "\n";
     }
     if (sections.properties) {
@@ -151,7 +152,7 @@ void add_json_rows(std::string& out, const control::Table& table, std::size_t in
         out.append(indent + 2, ' ');
         out += '{';
         for (std::size_t i = 0; i < row.size(); ++i) {
-            const std::string name = i < table.columns.size() ? table.columns[i] : "Description";
+            const std::string name = i < table.columns.size() ? table.columns[i] : "";
             out += (i > 0 ? ", " : "") + json_string(name) + ": " + json_string(row[i]);
         }
         out += '}';
@@ -206,6 +207,17 @@ void add_json(std::string& out, const control::TargetView& view, const Sections&
     object.end();
 }
 
+// At least what the table says, more where a cell needs it.
+std::vector<std::size_t> widths_of(const control::Table& table) {
+    std::vector<std::size_t> widths = table.widths;
+    widths.resize(table.columns.size());
+    for (std::size_t i = 0; i < widths.size(); ++i)
+        for (const auto& row : table.rows)
+            if (widths[i] > 0 && i < row.size())
+                widths[i] = std::max(widths[i], columns(row[i]));
+    return widths;
+}
+
 } // namespace
 
 std::string render_blocks(const control::TargetView& view, const Sections& sections,
@@ -230,21 +242,12 @@ std::string render_json(const control::TargetView& view, const Sections& section
 }
 
 std::string render_log(const control::Table& table) {
-    constexpr std::size_t first_at_least = 5;
-    constexpr std::size_t others_at_least = 8;
-    std::vector<std::size_t> widths;
-    for (std::size_t i = 0; i < table.columns.size(); ++i) {
-        std::size_t width =
-            std::max(columns(table.columns[i]), i == 0 ? first_at_least : others_at_least);
-        for (const auto& row : table.rows)
-            if (i < row.size())
-                width = std::max(width, columns(row[i]));
-        widths.push_back(width);
-    }
+    const std::vector<std::size_t> widths = widths_of(table);
     const auto line_of = [&widths](const std::vector<std::string>& cells) {
         std::string line;
         for (std::size_t i = 0; i < std::min(cells.size(), widths.size()); ++i)
-            line += padded(printable(cells[i]), widths[i]) + "  ";
+            if (widths[i] > 0)
+                line += padded(printable(cells[i]), widths[i]) + "  ";
         return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     };
     std::string out = table.title.empty() ? "" : table.title + "\n";
@@ -256,9 +259,10 @@ std::string render_log(const control::Table& table) {
     const std::string indent((widths.empty() ? 0 : widths.front()) + 2, ' ');
     for (const auto& row : table.rows) {
         out += line_of(row);
-        for (std::size_t i = widths.size(); i < row.size(); ++i)
-            for (const std::string& line : folded(printable(row[i]), 0))
-                out += indent + line + "\n";
+        for (std::size_t i = 0; i < std::min(row.size(), widths.size()); ++i)
+            if (widths[i] == 0)
+                for (const std::string& line : folded(printable(row[i]), 0))
+                    out += indent + line + "\n";
     }
     return out;
 }

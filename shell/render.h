@@ -21,7 +21,7 @@ std::string render_blocks(const control::TargetView& view, const Sections& secti
 /// Target | Property | Value
 std::string render_property_table(const control::TargetView& view);
 std::string render_json(const control::TargetView& view, const Sections& sections);
-/// A log with its columns; a cell beyond the last column is text below the row.
+/// A log with its columns.
 std::string render_log(const control::Table& table);
 
 } // namespace lom::shell

@@ -4,16 +4,13 @@
 #include "base/process.h"
 #include "base/stream.h"
 #include "vmm/command_line.h"
-#include "vmm/host_files.h"
+#include "vmm/drive_bay.h"
+#include "vmm/hardware.h"
 #include "vmm/io_hold.h"
+#include "vmm/qemu_launch.h"
 #include "vmm/qemu_process.h"
 #include "vmm/runtime_record.h"
-#include "vmm/virtual_drive.h"
 
-#include <linux/capability.h>
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <ctime>
 #include <optional>
 #include <utility>
@@ -21,6 +18,7 @@
 namespace lom::vmm {
 
 using namespace std::chrono_literals;
+using SystemTime = std::chrono::system_clock::time_point;
 
 namespace {
 
@@ -42,11 +40,6 @@ std::string clock_now() {
     char text[16];
     std::strftime(text, sizeof(text), "%H:%M:%S", &parts);
     return text;
-}
-
-bool has_disk(const HostDefinition& in, const std::string& name) {
-    return std::any_of(in.disks.begin(), in.disks.end(),
-                       [&](const Disk& disk) { return disk.name == name; });
 }
 
 std::string why_stopped(const std::string& state) {
@@ -86,21 +79,15 @@ struct Host::Impl {
     Impl(Loop& loop_in, HostEnvironment environment_in, HostObserver observer_in)
         : loop(loop_in), environment(std::move(environment_in)),
           observer(std::move(observer_in)), files{environment.dir, environment.run_dir},
-          drives{make_drive(DriveId::cd), make_drive(DriveId::cd2), make_drive(DriveId::usb_disk)},
+          hardware(loop, files),
+          drives(loop,
+                 {.changed = [this] { on_medium_changed(); },
+                  .trouble = [this](const std::string& text) { event(Severity::major, text); },
+                  .proceed = [this] { io.proceed(); }}),
           io(loop, {.held = [this](const std::string& text) { on_held(text); },
                     .event = [this](Severity severity,
                                     const std::string& text) { event(severity, text); },
-                    .has_source = [this](DriveId id) { return !drive(id).wanted().local; }}) {}
-
-    VirtualDrive make_drive(DriveId id) {
-        return {loop,
-                id,
-                {.changed = [this] { on_medium_changed(); },
-                 .trouble = [this](const std::string& text) { event(Severity::major, text); },
-                 .proceed = [this] { io.proceed(); }}};
-    }
-    VirtualDrive& drive(DriveId id) { return drives[index_of(id)]; }
-    const VirtualDrive& drive(DriveId id) const { return drives[index_of(id)]; }
+                    .has_source = [this](DriveId id) { return !drives[id].wanted().local; }}) {}
 
     // -- opening
 
@@ -108,7 +95,7 @@ struct Host::Impl {
         for (const std::string& path : {environment.dir, environment.run_dir})
             if (const auto made = make_directories(path, 0711); !made)
                 return made;
-        if (const auto loaded = load_definition(initial); !loaded)
+        if (const auto loaded = hardware.load(initial); !loaded)
             return loaded;
         boot.emplace(
             load_boot_state(), [this](const BootState& changed) { return save_boot(changed); },
@@ -118,27 +105,8 @@ struct Host::Impl {
                 .reset_all = [this] { restart("OpenBoot resets the host.", nullptr); },
                 .power_off = [this] { cut_power("OpenBoot powers the host off.", nullptr); },
                 .print = [this](std::string_view text) { observer.prompt_text(text); }});
-        boot->set_machine(definition, boot_devices(definition));
+        tell_boot_of_hardware();
         take_over();
-        return {};
-    }
-
-    Result<void> load_definition(const HostDefinition& initial) {
-        const auto text = read_file(files.definition());
-        if (!text) {
-            definition = initial;
-            complete_definition(definition);
-            if (const auto fine = check_definition(definition); !fine)
-                return fine;
-            for (const Disk& disk : definition.disks)
-                if (const auto made = make_disk(files, disk); !made)
-                    return made;
-            return write_file_durably(files.definition(), definition_to_json(definition), 0600);
-        }
-        auto stored = definition_from_json(*text);
-        if (!stored)
-            return Fault{stored.fault().kind, files.definition() + ": " + stored.fault().message};
-        definition = std::move(*stored);
         return {};
     }
 
@@ -171,8 +139,7 @@ struct Host::Impl {
         const auto found = load_runtime_record(files.runtime_record());
         const RuntimeRecord record = found.value_or(RuntimeRecord{});
         plan = next_plan = record.plan;
-        for (const DriveId id : all_drives)
-            drive(id).want(record.media[index_of(id)], nullptr);
+        drives.want(record.media);
         if (const auto running = listener_at(files.qmp()))
             return adopt(*running, record);
         if (is_alive(record.process))
@@ -228,7 +195,7 @@ struct Host::Impl {
             observer.serial(files.serial_input());
             if (status == HostStatus::unreachable)
                 event(Severity::info, "The host answers again.");
-            attach_drives([] {});
+            drives.attach(*qemu, [] {});
             if (now->status == "prelaunch")
                 return stop_at_ok(); // only there does a processor wait for its first step
             follow_trap();
@@ -244,7 +211,7 @@ struct Host::Impl {
             return done(wrong_state("Target shutdown in progress"));
         if (power_state() == PowerState::on)
             return done(wrong_state("Target already started"));
-        if (disk_maker)
+        if (hardware.changing())
             return done(Fault{FaultKind::busy, "The host's hardware is being changed; try again."});
         event(Severity::info, "The host is powered on.");
         begin(std::move(done));
@@ -272,49 +239,20 @@ struct Host::Impl {
     }
 
     Result<ProcessId> spawn_qemu() {
-        if (const auto fine = check_definition(definition); !fine)
-            return fine.fault();
-        if (const auto other = listener_at(files.qmp()))
-            return Fault{FaultKind::busy, "A QEMU that is not ours runs this host (process " +
-                                              std::to_string(other->pid) + "); end it first."};
-        const auto owner = qemu_owner();
-        if (const auto prepared = prepare_files(files, definition, owner); !prepared)
-            return prepared.fault();
+        const QemuAccount account = qemu_account(environment);
+        if (account.only_root_has_kvm)
+            event(Severity::minor,
+                  "QEMU runs under lomd's user, because only root may use /dev/kvm; give it to "
+                  "a group (chgrp kvm /dev/kvm; chmod 660 /dev/kvm).");
+        if (const auto ready = prepare_launch(account, files, hardware.definition()); !ready)
+            return ready.fault();
         next = Next::boot; // first, so that a lomd killed right after the fork leaves word of it
         save_record();
         next = Next::nothing;
         trap = wants_trap();
-        return spawn({.argv = command_line(definition, files,
-                                           {environment.qemu, environment.acceleration, plan, *trap,
-                                            without_media ? PerDrive<Medium>{} : wanted_media()}),
-                      .stderr_path = files.qemu_log(),
-                      .uid = owner,
-                      .gid = owner,
-                      .groups = qemu_groups(),
-                      // Without an account of its own: for /dev/kvm that is closed to others.
-                      .capabilities = owner ? std::vector<int>() : std::vector{CAP_DAC_OVERRIDE}});
-    }
-
-    /// QEMU's own account, unless /dev/kvm is root's alone.
-    std::optional<uid_t> qemu_owner() {
-        struct stat kvm {};
-        const bool root_only = environment.acceleration == Acceleration::kvm &&
-                               stat("/dev/kvm", &kvm) == 0 && (kvm.st_mode & 0066) == 0;
-        if (!environment.qemu_uid || !root_only)
-            return environment.qemu_uid;
-        event(Severity::minor,
-              "QEMU runs under lomd's user, because only root may use /dev/kvm; give it to "
-              "a group (chgrp kvm /dev/kvm; chmod 660 /dev/kvm).");
-        return std::nullopt;
-    }
-
-    std::vector<gid_t> qemu_groups() const {
-        auto groups = environment.qemu_groups;
-        struct stat kvm {};
-        if (environment.acceleration == Acceleration::kvm && stat("/dev/kvm", &kvm) == 0 &&
-            (kvm.st_mode & 0060) == 0060)
-            groups.push_back(kvm.st_gid);
-        return groups;
+        return launch_qemu(account, files, hardware.definition(),
+                           {environment.qemu, environment.acceleration, plan, *trap,
+                            without_media ? PerDrive<Medium>{} : drives.wanted()});
     }
 
     void watch(const ProcessId& process, std::chrono::milliseconds limit, bool fresh) {
@@ -334,7 +272,7 @@ struct Host::Impl {
             return examine();
         }
         observer.serial(files.serial_input());
-        attach_drives([this] {
+        drives.attach(*qemu, [this] {
             if (!qemu || !qemu->answers() || next != Next::nothing)
                 return;
             plan.stop_at_ok ? stop_at_ok() : runs();
@@ -383,7 +321,7 @@ struct Host::Impl {
     }
 
     void on_lost(const std::string& reason) {
-        detach_drives();
+        drives.detach();
         if (coming_up && next == Next::nothing) { // nothing of the guest's is lost with it
             failure = Fault{FaultKind::unavailable,
                             "QEMU did not come up: " + reason + "." + last_words_of_qemu()};
@@ -402,7 +340,7 @@ struct Host::Impl {
         const Next then = std::exchange(next, Next::nothing);
         const bool at_start = std::exchange(coming_up, false);
         io.forget();
-        detach_drives();
+        drives.detach();
         for (Loop::Handle* timer : {&heartbeat_timer, &shutdown_timer, &reset_timer})
             timer->reset();
         observer.serial("");
@@ -434,7 +372,7 @@ struct Host::Impl {
     /// QEMU does not start on an image that it cannot open: empty drives then, and each says what
     /// is wrong with its image.
     void on_failed_start(const Fault& fault) {
-        if (wanted_media() == PerDrive<Medium>{} || std::exchange(without_media, true))
+        if (drives.wanted() == PerDrive<Medium>{} || std::exchange(without_media, true))
             return fail_start(fault);
         launch(plan, std::exchange(started, nullptr));
     }
@@ -463,15 +401,13 @@ struct Host::Impl {
         if (name == "SHUTDOWN")
             on_shutdown(data.reason);
         else if (name == "RESET" && data.reason == "guest-reset")
-            on_guest_reset();
+            on_guest_reset(data.time);
         else if (name == "STOP" || name == "RESUME" || name == "SUSPEND" || name == "WAKEUP")
             check();
-        else if (name == "DEVICE_TRAY_MOVED")
-            with_drive(data.id, [&](VirtualDrive& drive) { drive.on_tray_moved(data.tray_open); });
-        else if (name == "DEVICE_DELETED")
-            with_drive(data.device, [](VirtualDrive& drive) { drive.on_unplugged(); });
         else if (name == "BLOCK_IO_ERROR" && data.action == "report")
             io.reported(data.node);
+        else
+            drives.on_event(name, data);
     }
 
     /// QEMU's own word on how the host is; also in case that an event was missed.
@@ -497,7 +433,7 @@ struct Host::Impl {
         else if (status != HostStatus::stopped || io.held()) {
             io.over(false);
             set_status(HostStatus::stopped, why_stopped(state));
-            event(Severity::critical, detail);
+            picture_ends(Severity::critical, detail);
         }
     }
 
@@ -515,13 +451,14 @@ struct Host::Impl {
         if (reason == "guest-reset")
             return on_trapped_reset();
         if (reason == "guest-shutdown")
-            event(Severity::info, "The guest has shut down.");
+            picture_ends(Severity::info, "The guest has shut down.");
         else if (reason == "host-signal" || reason == "host-qmp-quit")
-            event(Severity::major, "The host's power was cut from outside of the service processor "
-                                   "(" +
-                                       reason + ").");
+            picture_ends(Severity::major,
+                         "The host's power was cut from outside of the service processor "
+                         "(" +
+                             reason + ").");
         else
-            event(Severity::major, "The host has stopped (" + reason + ").");
+            picture_ends(Severity::major, "The host has stopped (" + reason + ").");
         set_status(HostStatus::powering_off, "");
         end_qemu(Next::off);
     }
@@ -546,9 +483,10 @@ struct Host::Impl {
         restart("The guest has reset the host.", std::exchange(started, nullptr));
     }
 
-    void on_guest_reset() {
+    /// The firmware may have painted over the guest's picture by now.
+    void on_guest_reset(SystemTime when) {
         if (!reset_timer)
-            event(Severity::info, "The guest has reset the host.");
+            picture_ends(Severity::info, "The guest has reset the host.", when);
         reset_timer = loop.after(reset_burst, [this] { reset_timer.reset(); });
     }
 
@@ -560,7 +498,7 @@ struct Host::Impl {
     }
 
     void continue_after_io_error(DriveId id) {
-        drive(id).reopen([this, id](const Result<void>& opened) {
+        drives[id].reopen([this, id](const Result<void>& opened) {
             if (opened && io.held_by(id))
                 io.proceed();
         });
@@ -621,7 +559,7 @@ struct Host::Impl {
     void cut_power(const std::string& why, Done done) {
         if (!qemu)
             return done(wrong_state("The host is being taken over; try again in a second."));
-        event(Severity::info, why);
+        picture_ends(Severity::info, why);
         if (done)
             stopping.push_back(std::move(done));
         set_status(HostStatus::powering_off, "");
@@ -643,7 +581,7 @@ struct Host::Impl {
     void restart(const std::string& why, Done done) {
         if (!qemu)
             return;
-        event(Severity::info, why);
+        picture_ends(Severity::info, why);
         answer_start(wrong_state("The host was reset before it was up."));
         started = std::move(done);
         set_status(HostStatus::restarting, "");
@@ -680,7 +618,7 @@ struct Host::Impl {
     // -- the virtual drives
 
     void insert(DriveId id, const Medium& medium, Done done) {
-        drive(id).want(medium, [this, id, done = std::move(done)](const Result<void>& result) {
+        drives[id].want(medium, [this, id, done = std::move(done)](const Result<void>& result) {
             if (result && io.held_by(id))
                 io.proceed();
             done(result);
@@ -689,56 +627,19 @@ struct Host::Impl {
 
     /// A medium is on its way into the drive.
     void set_coming(DriveId id, bool now) {
-        if (std::exchange(coming[index_of(id)], now) == now)
+        if (!drives.set_coming(id, now))
             return;
         coming_timer.reset();
-        if (coming != PerDrive<bool>{})
+        if (drives.any_coming())
             coming_timer = loop.every(1s, [this] { boot->tick(); });
         tell_boot_of_media();
     }
 
-    PerDrive<Medium> wanted_media() const {
-        PerDrive<Medium> media;
-        for (const DriveId id : all_drives)
-            media[index_of(id)] = drive(id).wanted();
-        return media;
-    }
-
-    /// All at once; `done` when the last one has what is wanted in it, or cannot.
-    void attach_drives(std::function<void()> done) {
-        const auto left = std::make_shared<std::size_t>(drives.size());
-        for (VirtualDrive& each : drives)
-            each.attach(*qemu, [left, done] {
-                if (--*left == 0)
-                    done();
-            });
-    }
-
-    void detach_drives() {
-        for (VirtualDrive& each : drives)
-            each.detach();
-    }
-
-    /// The one whose device QEMU calls so; others are no business of ours.
-    template <typename Deed>
-    void with_drive(const std::string& device, Deed deed) {
-        for (const DriveId id : all_drives)
-            if (device == traits_of(id).device)
-                deed(drive(id));
-    }
-
-    void tell_boot_of_media() {
-        std::vector<std::string> empty;
-        std::vector<std::string> on_their_way;
-        for (const DriveId id : all_drives)
-            if (!drive(id).wanted().present())
-                (coming[index_of(id)] ? on_their_way : empty).push_back(drive_path(id));
-        boot->set_empty_drives(std::move(empty), std::move(on_their_way));
-    }
+    void tell_boot_of_media() { boot->set_empty_drives(drives.empty(), drives.on_their_way()); }
 
     void on_medium_changed() {
         tell_boot_of_media();
-        if (qemu && wanted_media() != recorded_media)
+        if (qemu && drives.wanted() != recorded_media)
             save_record();
         observer.changed();
     }
@@ -748,61 +649,18 @@ struct Host::Impl {
     void redefine(HostDefinition wanted, Done done) {
         if (power_state() == PowerState::on)
             return done(wrong_state("The host is on; stop it first."));
-        if (disk_maker)
-            return done(Fault{FaultKind::busy, "The host's hardware is being changed; try again."});
-        complete_definition(wanted);
-        if (const auto fine = check_definition(wanted); !fine)
-            return done(fine);
-        if (const auto fine = check_change(wanted); !fine)
-            return done(fine);
-        make_disks(std::move(wanted), std::move(done));
+        hardware.change(std::move(wanted),
+                        [this, done = std::move(done)](const Result<void>& changed) {
+                            if (changed) {
+                                tell_boot_of_hardware();
+                                observer.changed();
+                            }
+                            done(changed);
+                        });
     }
 
-    Result<void> check_change(const HostDefinition& wanted) const {
-        if (wanted.name != definition.name)
-            return Fault{FaultKind::invalid_value, "A host keeps its name."};
-        for (const Disk& disk : wanted.disks)
-            for (const Disk& before : definition.disks)
-                if (disk.name == before.name && disk.size != before.size)
-                    return Fault{FaultKind::invalid_value,
-                                 "A disk keeps its size; delete it and create it anew."};
-        return {};
-    }
-
-    /// One after the other, those that are new.
-    void make_disks(HostDefinition wanted, Done done, std::size_t from = 0) {
-        while (from < wanted.disks.size() && has_disk(definition, wanted.disks[from].name))
-            ++from;
-        if (from == wanted.disks.size())
-            return done(take_definition(wanted));
-        const Disk disk = wanted.disks[from];
-        disk_maker = std::make_unique<DiskMaker>(
-            loop, files, disk,
-            [this, wanted = std::move(wanted), done = std::move(done),
-             from](const Result<void>& made) mutable {
-                disk_maker.reset();
-                if (made)
-                    return make_disks(std::move(wanted), std::move(done), from + 1);
-                delete_disks_missing_in(definition, wanted);
-                done(made);
-            });
-    }
-
-    void delete_disks_missing_in(const HostDefinition& kept, const HostDefinition& of) const {
-        for (const Disk& disk : of.disks)
-            if (!has_disk(kept, disk.name))
-                unlink(files.disk(disk.name).c_str());
-    }
-
-    Result<void> take_definition(const HostDefinition& wanted) {
-        const auto saved = write_file_durably(files.definition(), definition_to_json(wanted), 0600);
-        delete_disks_missing_in(saved ? wanted : definition, saved ? definition : wanted);
-        if (!saved)
-            return saved;
-        definition = wanted;
-        boot->set_machine(definition, boot_devices(definition));
-        observer.changed();
-        return {};
+    void tell_boot_of_hardware() {
+        boot->set_machine(hardware.definition(), boot_devices(hardware.definition()));
     }
 
     // -- small things
@@ -813,7 +671,11 @@ struct Host::Impl {
         observer.changed();
     }
 
-    void event(Severity severity, const std::string& text) { observer.event({severity, text}); }
+    void event(Severity severity, const std::string& text) { observer.event({severity, text, {}}); }
+    void picture_ends(Severity severity, const std::string& text,
+                      SystemTime when = SystemTime::clock::now()) {
+        observer.event({severity, text, when});
+    }
 
     void command(const char* name, const char* arguments, Done done) {
         if (!qemu)
@@ -825,7 +687,7 @@ struct Host::Impl {
 
     /// Without a record (a full disk) a running QEMU is still found by its socket.
     void save_record() {
-        recorded_media = wanted_media();
+        recorded_media = drives.wanted();
         (void)save_runtime_record(files.runtime_record(),
                                   {.process = qemu ? qemu->id() : ProcessId{},
                                    .next = next,
@@ -837,7 +699,7 @@ struct Host::Impl {
     const HostEnvironment environment;
     const HostObserver observer;
     const HostFiles files;
-    HostDefinition definition;
+    Hardware hardware;
     std::optional<BootControl> boot;
     HostStatus status = HostStatus::powered_off;
     std::string detail;
@@ -853,11 +715,9 @@ struct Host::Impl {
     Done started;                      ///< of start or reset
     std::vector<Done> stopping;        ///< of stop -force
 
-    PerDrive<VirtualDrive> drives;
+    DriveBay drives;
     PerDrive<Medium> recorded_media;
-    PerDrive<bool> coming{}; ///< the medium that is to be in the drive
     IoHold io;
-    std::unique_ptr<DiskMaker> disk_maker;
 
     std::chrono::steady_clock::time_point straggler_deadline;
     Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save,
@@ -875,7 +735,7 @@ Result<std::unique_ptr<Host>> Host::open(Loop& loop, HostEnvironment environment
     return std::unique_ptr<Host>(new Host(std::move(impl)));
 }
 
-const HostDefinition& Host::definition() const { return impl_->definition; }
+const HostDefinition& Host::definition() const { return impl_->hardware.definition(); }
 void Host::redefine(const HostDefinition& definition, Done done) {
     impl_->redefine(definition, std::move(done));
 }
@@ -894,11 +754,11 @@ void Host::insert(DriveId drive, const Medium& medium, Done done) {
     impl_->insert(drive, medium, std::move(done));
 }
 void Host::eject(DriveId drive, Done done, bool at_once) {
-    impl_->drive(drive).want({}, std::move(done), at_once);
+    impl_->drives[drive].want({}, std::move(done), at_once);
 }
-bool Host::inserted(DriveId drive) const { return impl_->drive(drive).inserted(); }
-bool Host::ejected_by_guest(DriveId drive) const { return impl_->drive(drive).ejected_by_guest(); }
-bool Host::locked(DriveId drive) const { return impl_->drive(drive).locked(); }
+bool Host::inserted(DriveId drive) const { return impl_->drives[drive].inserted(); }
+bool Host::ejected_by_guest(DriveId drive) const { return impl_->drives[drive].ejected_by_guest(); }
+bool Host::locked(DriveId drive) const { return impl_->drives[drive].locked(); }
 void Host::continue_after_io_error(DriveId drive) { impl_->continue_after_io_error(drive); }
 void Host::wait_for_source(DriveId drive, bool wait) { impl_->io.wait_for(drive, wait); }
 bool Host::held_by(DriveId drive) const { return impl_->io.held_by(drive); }

@@ -127,6 +127,9 @@ struct App::Impl {
         if (request.wants_websocket && response.status < 300)
             return response;
         response.with("OData-Version", "4.0").with("Cache-Control", "no-store");
+        // Our own page's origin alone, whoever asks: browsers then keep the answer from all others.
+        if (!request.header("origin").empty())
+            response.with("Access-Control-Allow-Origin", "https://" + request.header("host"));
         return response;
     }
 

@@ -29,6 +29,7 @@ constexpr auto awaited = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t longest_input = 15U << 10U;
 constexpr std::size_t longest_screen_message = 1U << 20U; // of a viewer: clipboard text
 constexpr std::size_t piece = 16U << 10U;
+constexpr auto word_of_the_session = 100ms;
 
 using Descriptor = asio::posix::stream_descriptor;
 
@@ -86,7 +87,9 @@ asio::awaitable<void> to_browser(WebSocket& socket, Descriptor& fd, Upgrade::Kin
                 co_return;
             continue;
         }
-        if (count <= 0) { // lomd has gone, or ended it
+        if (count <= 0) { // lomd has gone, or ended it: with its session, then that is heard soon
+            asio::steady_timer pause(co_await asio::this_coro::executor, word_of_the_session);
+            co_await pause.async_wait(awaited);
             co_await socket.async_close(websocket::close_code::service_restart, awaited);
             co_return;
         }
@@ -122,7 +125,7 @@ bridge(WebSocket socket, beast::http::request<beast::http::string_body> request,
     socket.set_option(websocket::stream_base::timeout{10s, 60s, true});
     socket.read_message_max(upgrade.kind == Upgrade::Kind::console ? 64U << 10U
                                                                    : longest_screen_message);
-    socket.write_buffer_bytes(4096);
+    socket.auto_fragment(false); // a message is short, and needs no copy of it then
     const auto [error] = co_await socket.async_accept(request, awaited);
     if (!error) {
         const auto executor = co_await asio::this_coro::executor;

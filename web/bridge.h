@@ -3,19 +3,18 @@
 #pragma once
 
 #include "web/http.h"
+#include "web/tls_stream.h"
 
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
 
 namespace lom::web {
 
-using WebSocket =
-    boost::beast::websocket::stream<boost::beast::ssl_stream<boost::beast::tcp_stream>>;
+/// Without compression: what flows here is short, or a picture that is compressed already.
+using WebSocket = boost::beast::websocket::stream<TlsStream, false>;
 
 boost::asio::awaitable<void>
 bridge(WebSocket socket, boost::beast::http::request<boost::beast::http::string_body> request,

@@ -1,6 +1,7 @@
 #include "web/server.h"
 
 #include "web/bridge.h"
+#include "web/tls_stream.h"
 
 #include <utility>
 
@@ -10,13 +11,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
-#include <boost/beast/core/detect_ssl.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
 
 #include <algorithm>
@@ -52,22 +50,7 @@ constexpr std::uint64_t longest_redirected = 4096; // a request in plain HTTP on
 
 constexpr auto awaited = asio::as_tuple(asio::use_awaitable);
 
-using Stream = beast::ssl_stream<beast::tcp_stream>;
 using Message = http::request<http::string_body>;
-
-asio::ssl::context tls_context(const std::string& pem) {
-    asio::ssl::context context(asio::ssl::context::tls_server);
-    context.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1 |
-                        asio::ssl::context::no_compression | SSL_OP_NO_RENEGOTIATION |
-                        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    SSL_CTX_set_cipher_list(context.native_handle(),
-                            "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!SHA1:!SHA256:!SHA384");
-    SSL_CTX_set_mode(context.native_handle(), SSL_MODE_RELEASE_BUFFERS);
-    const asio::const_buffer text(pem.data(), pem.size());
-    context.use_certificate_chain(text);
-    context.use_private_key(text, asio::ssl::context::pem);
-    return context;
-}
 
 std::string without_zone(const tcp::endpoint& peer) {
     const auto address = peer.address();
@@ -99,9 +82,10 @@ bool translate(const http::request_header<>& header, const std::string& source, 
         if (!fresh)
             at->second += (name == "cookie" ? "; " : ", ") + value;
     }
-    request.wants_websocket = beast::websocket::is_upgrade(
-        http::request<http::empty_body>(http::request_header<>(header)));
-    return fine;
+    request.wants_websocket = header.count(http::field::upgrade) != 0 &&
+                              beast::websocket::is_upgrade(
+                                  http::request<http::empty_body>(http::request_header<>(header)));
+    return fine && (header.version() < 11 || header.count(http::field::host) == 1);
 }
 
 void add_security_headers(http::fields& fields) {
@@ -132,17 +116,17 @@ Response plain(int status, const std::string& sentence) {
 
 struct Server::Impl {
     Impl(Loop& loop_in, const std::string& pem, Handler handler_in)
-        : loop(loop_in), context(loop_in.context()), tls(tls_context(pem)),
+        : loop(loop_in), context(loop_in.context()), tls(loop_in, pem),
           handler(std::move(handler_in)), acceptor(context) {}
 
     struct Visit {
-        beast::tcp_stream* stream = nullptr;
+        TlsStream* stream = nullptr;
     };
     using Beginners = std::list<Visit>;
 
     /// Counts a connection; while it has no whole request it stands in the beginners' line.
     struct Place {
-        Place(Impl& owner_in, beast::tcp_stream& stream) : owner(owner_in) {
+        Place(Impl& owner_in, TlsStream& stream) : owner(owner_in) {
             ++owner.connections;
             begin(stream);
         }
@@ -155,7 +139,7 @@ struct Server::Impl {
             if (owner.connections == 0 && owner.drained)
                 owner.loop.post(owner.drained);
         }
-        void begin(beast::tcp_stream& stream) {
+        void begin(TlsStream& stream) {
             if (standing)
                 return;
             owner.beginners.push_back({&stream});
@@ -188,36 +172,41 @@ struct Server::Impl {
             }
             if (beginners.size() >= most_beginners)
                 beginners.front().stream->cancel();
-            asio::co_spawn(context, visit(beast::tcp_stream(std::move(socket))), asio::detached);
+            asio::co_spawn(context, visit(std::move(socket)), asio::detached);
         }
     }
 
-    asio::awaitable<void> visit(beast::tcp_stream tcp_stream) {
+    asio::awaitable<void> visit(tcp::socket socket) {
         boost::system::error_code ignored;
-        tcp_stream.socket().set_option(tcp::no_delay(true), ignored);
-        const std::string source = without_zone(tcp_stream.socket().remote_endpoint(ignored));
+        socket.set_option(tcp::no_delay(true), ignored);
+        const std::string source = without_zone(socket.remote_endpoint(ignored));
+        TlsStream stream(tls, std::move(socket));
+        Place place(*this, stream);
+        stream.expires_after(handshake_limit);
+        auto& lowest = stream.next_layer();
+        if (const auto [error] = co_await lowest.async_wait(tcp::socket::wait_read, awaited); error)
+            co_return;
+        if (!begins_tls(lowest))
+            co_return co_await redirect(lowest);
+        if (const auto [error] = co_await stream.async_handshake(awaited); error)
+            co_return;
         beast::flat_buffer buffer;
-        Stream stream(std::move(tcp_stream), tls);
-        Place place(*this, stream.next_layer());
-        stream.next_layer().expires_after(handshake_limit);
-        const auto [detect_error, is_tls] =
-            co_await beast::async_detect_ssl(stream.next_layer(), buffer, awaited);
-        if (detect_error)
-            co_return;
-        if (!is_tls)
-            co_return co_await redirect(stream.next_layer(), buffer);
-        const auto [error, used] =
-            co_await stream.async_handshake(asio::ssl::stream_base::server, buffer.data(), awaited);
-        if (error)
-            co_return;
-        buffer.consume(used);
         bool more = true;
         while (more)
             more = co_await serve_one(stream, buffer, source, place);
     }
 
+    /// By its first byte, which no word of HTTP begins with.
+    static bool begins_tls(tcp::socket& socket) {
+        constexpr char handshake = 0x16;
+        char first = 0;
+        return recv(socket.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 &&
+               first == handshake;
+    }
+
     /// Plain HTTP on this port: the same place in HTTPS.
-    asio::awaitable<void> redirect(beast::tcp_stream& stream, beast::flat_buffer& buffer) {
+    asio::awaitable<void> redirect(tcp::socket& stream) {
+        beast::flat_buffer buffer;
         http::request_parser<http::empty_body> parser;
         parser.header_limit(longest_redirected);
         const auto [error, size] =
@@ -234,17 +223,16 @@ struct Server::Impl {
         answer.content_length(0);
         co_await http::async_write(stream, answer, awaited);
         boost::system::error_code ignored;
-        stream.socket().shutdown(tcp::socket::shutdown_both, ignored);
+        stream.shutdown(tcp::socket::shutdown_both, ignored);
     }
 
     /// One request and its answer; false: the connection ends.
-    asio::awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer,
+    asio::awaitable<bool> serve_one(TlsStream& stream, beast::flat_buffer& buffer,
                                     const std::string& source, Place& place) {
-        auto& lowest = stream.next_layer();
         http::request_parser<http::string_body> parser;
         parser.header_limit(longest_header);
-        lowest.expires_after(place.standing ? header_limit : idle_limit);
-        place.begin(lowest);
+        stream.expires_after(place.standing ? header_limit : idle_limit);
+        place.begin(stream);
         const auto [header_error, header_size] =
             co_await http::async_read_header(stream, buffer, parser, awaited);
         if (header_error)
@@ -255,7 +243,7 @@ struct Server::Impl {
         parser.body_limit(handler.body_limit(request));
         if (parser.content_length() && *parser.content_length() > handler.body_limit(request))
             co_return co_await refuse(stream, http::error::body_limit);
-        lowest.expires_after(body_limit);
+        stream.expires_after(body_limit);
         if (request.header("expect") == "100-continue") {
             http::response<http::empty_body> go_on(http::status::continue_, 11);
             co_await http::async_write(stream, go_on, awaited);
@@ -266,7 +254,7 @@ struct Server::Impl {
         if (body_error)
             co_return co_await refuse(stream, body_error);
         place.done();
-        lowest.expires_never();
+        stream.expires_never();
         request.body = std::move(parser.get().body());
         bool keep_alive = parser.get().keep_alive();
         const bool head = request.method == "HEAD";
@@ -299,9 +287,9 @@ struct Server::Impl {
 
     /// Takes what the client still sends, a while and not more than a little: closing under it
     /// would take the answer from it.
-    static asio::awaitable<void> swallow(Stream& stream) {
+    static asio::awaitable<void> swallow(TlsStream& stream) {
         std::array<char, 4096> bytes{};
-        stream.next_layer().expires_after(swallow_limit);
+        stream.expires_after(swallow_limit);
         for (std::size_t taken = 0; taken < most_swallowed;) {
             const auto [error, count] =
                 co_await stream.async_read_some(asio::buffer(bytes), awaited);
@@ -311,7 +299,7 @@ struct Server::Impl {
         }
     }
 
-    static asio::awaitable<bool> refuse(Stream& stream, beast::error_code error) {
+    static asio::awaitable<bool> refuse(TlsStream& stream, beast::error_code error) {
         const bool too_long =
             error == http::error::header_limit || error == http::error::body_limit;
         if (too_long) {
@@ -323,8 +311,7 @@ struct Server::Impl {
             co_await swallow(stream);
             co_return false;
         }
-        if (error == beast::error::timeout || error == asio::error::operation_aborted ||
-            error == http::error::end_of_stream ||
+        if (error == asio::error::operation_aborted || error == http::error::end_of_stream ||
             error.category() != make_error_code(http::error::bad_method).category())
             co_return false;
         co_return co_await write(stream, plain(400, "This is not HTTP/1.1."), false, false);
@@ -336,7 +323,7 @@ struct Server::Impl {
             fields.insert(name, value);
     }
 
-    static asio::awaitable<bool> write(Stream& stream, Response response, bool keep_alive,
+    static asio::awaitable<bool> write(TlsStream& stream, Response response, bool keep_alive,
                                        bool head) {
         const std::string_view body = response.shared_body ? *response.shared_body : response.body;
         http::response<http::span_body<const char>> message;
@@ -348,7 +335,7 @@ struct Server::Impl {
             message.body() = {body.data(), body.size()};
         if (response.status != 204 && response.status != 304)
             message.content_length(body.size());
-        stream.next_layer().expires_after(write_limit);
+        stream.expires_after(write_limit);
         http::response_serializer<http::span_body<const char>> serializer(message);
         beast::error_code error;
         if (head)
@@ -363,12 +350,12 @@ struct Server::Impl {
         co_return keep_alive;
     }
 
-    static asio::awaitable<void> write_flow(Stream& stream, Response response) {
+    static asio::awaitable<void> write_flow(TlsStream& stream, Response response) {
         const auto flow = response.flow;
         http::response<http::empty_body> header(http::status::ok, 11);
         fill(header, response);
         header.keep_alive(false);
-        stream.next_layer().expires_after(write_limit);
+        stream.expires_after(write_limit);
         http::response_serializer<http::empty_body> serializer(header);
         auto [error, size] = co_await http::async_write_header(stream, serializer, awaited);
         asio::steady_timer timer(co_await asio::this_coro::executor);
@@ -384,7 +371,7 @@ struct Server::Impl {
             const std::string chunk = std::move(flow->chunks.front());
             flow->chunks.pop_front();
             flow->bytes -= chunk.size();
-            stream.next_layer().expires_after(write_limit);
+            stream.expires_after(write_limit);
             std::tie(error, size) =
                 co_await asio::async_write(stream, asio::buffer(chunk), awaited);
         }
@@ -393,9 +380,9 @@ struct Server::Impl {
             flow->ended();
     }
 
-    asio::awaitable<void> run_websocket(Stream stream, Message request, Upgrade upgrade) {
-        stream.next_layer().expires_never();
-        beast::websocket::stream<Stream> socket(std::move(stream));
+    asio::awaitable<void> run_websocket(TlsStream stream, Message request, Upgrade upgrade) {
+        stream.expires_never();
+        WebSocket socket(std::move(stream));
         socket.set_option(beast::websocket::stream_base::decorator(
             [](beast::websocket::response_type& answer) { add_security_headers(answer); }));
         co_await bridge(std::move(socket), std::move(request), std::move(upgrade));
@@ -403,7 +390,7 @@ struct Server::Impl {
 
     Loop& loop;
     asio::io_context& context;
-    asio::ssl::context tls;
+    TlsContext tls;
     Handler handler;
     tcp::acceptor acceptor;
     asio::steady_timer accept_again{context};

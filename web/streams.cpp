@@ -83,9 +83,7 @@ Task<Response> Streams::answer(const Request& request, WebSessions::Ptr session)
     if (request.path == tickets) {
         if (request.method == "POST")
             co_return make_ticket(session);
-        const Message message{"OperationNotAllowed", {}};
-        Response refused = error_response(405, message);
-        co_return std::move(refused.with("Allow", "POST"));
+        co_return method_refused("POST");
     }
     if (!request.wants_websocket || request.method != "GET") {
         Response refused;

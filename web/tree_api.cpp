@@ -188,12 +188,8 @@ Task<Response> answer_tree(const Request& request, std::shared_ptr<WebSession> s
             co_await run(std::move(nothing), std::move(session), std::move(path), "delete");
         co_return std::move(response);
     }
-    if (request.method != "PATCH" && request.method != "POST") {
-        const Message message{"OperationNotAllowed", {}};
-        Response refused = error_response(405, message);
-        refused.with("Allow", "GET, HEAD, PATCH, POST, DELETE");
-        co_return std::move(refused);
-    }
+    if (request.method != "PATCH" && request.method != "POST")
+        co_return method_refused("GET, HEAD, PATCH, POST, DELETE");
     auto body = parse_body(request.body);
     if (!body) {
         const Message message{"MalformedJSON", {}};

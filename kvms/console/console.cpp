@@ -23,7 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t max_clients = 256;
+constexpr std::size_t max_clients = 600;
 // QEMU writes its log byte by byte. Output is gathered for this long when it comes in a flood, but
 // not right after somebody typed: then it is an echo, and is wanted at once.
 constexpr milliseconds gather_time{2};

@@ -1,11 +1,16 @@
 // lom-smb: reads one file from an SMB server (libsmbclient, SMB 2 and 3) for lom-media, one range
 // after the other; lom-media starts several. The user may be DOMAIN\NAME; no name: a guest.
+//
+// Others may not write to the file by SMB while it is open here. It is let go whenever nothing is
+// to be read: as long as anybody has a file open, Samba tells the time that it had when it was
+// opened first, also when the server's own machine has written to it.
 #include "kvms/media/reader_wire.h"
 #include "kvms/readers/reader.h"
 
 #include <libsmbclient.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +26,7 @@ using media::Problem;
 using media::Status;
 
 constexpr int answer_limit = 8000;                 // milliseconds
+constexpr int idle_limit = 500;                    // likewise
 constexpr std::uint32_t longest_order = 8U << 20U; // more than lom-media ever asks for
 
 std::string escaped(const std::string& text) {
@@ -28,7 +34,7 @@ std::string escaped(const std::string& text) {
     std::string result;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) != 0 || std::strchr("/-._", c) != nullptr) {
+        if (std::isalnum(byte) != 0 || std::string_view("/-._").find(c) != std::string_view::npos) {
             result += c;
             continue;
         }
@@ -68,6 +74,9 @@ Problem problem_of(int error, const std::string& path) {
     case EPERM:
         return {Status::permission_denied, "The server does not let us read '" + path + "'.",
                 false};
+    case EBUSY:
+    case ETXTBSY:
+        return {Status::failed, "Somebody writes to '" + path + "' on the server just now.", true};
     default:
         return {Status::failed, "The SMB server refused: " + reason + ".", true};
     }
@@ -86,12 +95,16 @@ class Image {
                                                               : "smb://[" + task.address + "]") {}
     std::optional<Problem> open();
     const media::ImageFacts& facts() const { return facts_; }
+    void let_go();
+    /// Open, now or again, and the one that it was at first.
+    bool take_up();
     ssize_t read(std::uint64_t offset, std::span<char> room);
     /// Asked after a read: only then is what was read given away.
     bool still_the_same() const;
 
   private:
     void make_context();
+    bool open_file();
     bool logged_in() const;
     std::optional<Problem> problem() const;
 
@@ -107,6 +120,7 @@ void Image::make_context() {
     smbc_setOptionUserData(context_, const_cast<readers::Task*>(&task_));
     smbc_setFunctionAuthDataWithContext(context_, tell_login);
     smbc_setOptionUseKerberos(context_, 0);
+    smbc_setOptionOpenShareMode(context_, SMBC_SHAREMODE_DENY_WRITE);
     smbc_setOptionNoAutoAnonymousLogin(context_, task_.username.empty() ? 0 : 1);
     smbc_setOptionDebugToStderr(context_, 1);
     smbc_setTimeout(context_, answer_limit);
@@ -131,11 +145,15 @@ std::optional<Problem> Image::problem() const {
     return problem_of(error, task_.path);
 }
 
-std::optional<Problem> Image::open() {
-    make_context();
+bool Image::open_file() {
     const std::string url = server_ + escaped(task_.path);
     file_ = smbc_getFunctionOpen(context_)(context_, url.c_str(), O_RDONLY, 0);
-    if (file_ == nullptr)
+    return file_ != nullptr;
+}
+
+std::optional<Problem> Image::open() {
+    make_context();
+    if (!open_file())
         return errno == EISDIR
                    ? Problem{Status::not_a_regular_file,
                              "'" + task_.path + "' on the server is a folder; name the image.",
@@ -151,6 +169,14 @@ std::optional<Problem> Image::open() {
     return std::nullopt;
 }
 
+void Image::let_go() {
+    if (file_ != nullptr)
+        smbc_getFunctionClose(context_)(context_, file_);
+    file_ = nullptr;
+}
+
+bool Image::take_up() { return file_ != nullptr || (open_file() && still_the_same()); }
+
 ssize_t Image::read(std::uint64_t offset, std::span<char> room) {
     if (smbc_getFunctionLseek(context_)(context_, file_, static_cast<off_t>(offset), SEEK_SET) < 0)
         return -1;
@@ -163,12 +189,19 @@ bool Image::still_the_same() const {
            facts_of(about) == facts_;
 }
 
+void wait_for_order(Image& image) {
+    pollfd orders{STDIN_FILENO, POLLIN, 0};
+    if (poll(&orders, 1, idle_limit) == 0)
+        image.let_go();
+}
+
 void serve(Image& image) {
     std::vector<char> bytes;
     media::ReadOrder order;
-    while (readers::receive_all({reinterpret_cast<char*>(&order), sizeof order})) {
-        if (order.length > longest_order)
-            return;
+    while (wait_for_order(image),
+           readers::receive_all({reinterpret_cast<char*>(&order), sizeof order})) {
+        if (order.length > longest_order || !image.take_up())
+            return; // lom-media begins anew, and hears what is wrong
         bytes.resize(order.length);
         const ssize_t count = image.read(order.offset, bytes);
         const bool refused = count < 0 && (errno == EACCES || errno == EPERM);

@@ -1,5 +1,6 @@
-// The 8 x 16 font of the machine's video BIOS, read from the file that QEMU itself loads: to write
-// on the SP's own pictures, and to read what a text screen says. Standard library only; any thread.
+// The fonts that a machine's firmware draws its text with, read from the files that QEMU itself
+// loads: to write on the SP's own pictures, and to read what a text screen says. Any thread;
+// from_uefi takes some 50 ms.
 #pragma once
 
 #include "base/result.h"
@@ -7,27 +8,40 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace lom::kvms {
 
 class Font {
   public:
     static constexpr int width = 8;
-    static constexpr int height = 16;
-    using Glyph = std::array<std::uint8_t, height>; ///< a byte a row, the leftmost dot highest
+    static constexpr int tallest = 19;
+    /// A byte a row, the leftmost dot highest; rows below the font's height are empty.
+    using Glyph = std::array<std::uint8_t, tallest>;
+    struct Character {
+        char32_t code;
+        Glyph dots;
+    };
 
-    /// Finds the font inside a video BIOS by the shape of its letters.
-    static Result<Font> from_video_bios(const std::string& bios);
-    /// No glyph at all: pictures without words, screens that cannot be read.
+    /// Finds a font of 16, 14 or 8 rows inside a video BIOS by the shape of its letters.
+    static Result<Font> from_video_bios(std::string_view bios, int height);
+    /// Finds the font of the graphics console inside EDK2's firmware (OVMF): 19 rows.
+    static Result<Font> from_uefi(std::string_view firmware);
+    /// No character at all: pictures without words, screens that cannot be read.
     Font() = default;
 
-    const Glyph& glyph(unsigned char code) const { return glyphs_[code]; }
+    int height() const { return height_; }
+    /// Of two characters that look the same, the plainer one comes first.
+    const std::vector<Character>& characters() const { return characters_; }
+    /// Empty for what the font has not.
+    const Glyph& glyph(char32_t code) const;
 
   private:
-    std::array<Glyph, 256> glyphs_{};
+    int height_ = 16;
+    std::vector<Character> characters_;
 };
 
-/// A character of IBM's code page 437 in UTF-8; what has no shape is a space.
-std::string utf8_of_437(unsigned char code);
+std::string utf8_of(char32_t code);
 
 } // namespace lom::kvms

@@ -15,13 +15,26 @@ int complain(const std::string& sentence) {
     return 4;
 }
 
-lom::kvms::Font font_of(const std::string& path) {
-    const auto bios = lom::read_file(path);
-    auto font = bios ? lom::kvms::Font::from_video_bios(*bios) : bios.fault();
-    if (font)
-        return *font;
-    complain(font.fault().message + " Screens cannot be read as text.");
-    return {};
+using lom::kvms::Font;
+
+/// Those that are found; the first is for the SP's own pictures and may be empty.
+std::vector<Font> fonts_of(const std::string& video_bios, const std::string& uefi) {
+    std::vector<Font> fonts;
+    const auto bios = lom::read_file(video_bios);
+    for (const int height : {16, 14, 8}) {
+        auto font = bios ? Font::from_video_bios(*bios, height) : bios.fault();
+        if (font)
+            fonts.push_back(std::move(*font));
+        else
+            complain(font.fault().message + " Some screens cannot be read as text.");
+    }
+    if (fonts.empty())
+        fonts.emplace_back();
+    // The package is there where hosts have UEFI.
+    if (const auto firmware = lom::read_file(uefi))
+        if (auto font = Font::from_uefi(*firmware))
+            fonts.push_back(std::move(*font));
+    return fonts;
 }
 
 } // namespace
@@ -31,14 +44,17 @@ int main(int argc, char** argv) {
     int control_fd = -1;
     std::string host = "host";
     std::string bios = "/usr/share/seabios/vgabios-stdvga.bin";
+    std::string uefi = "/usr/share/OVMF/OVMF_CODE_4M.fd";
     CLI::App app("Shows one host's screen to VNC viewers; started by lomd.", "lom-kvm");
     app.set_version_flag("--version", "lom-kvm " LOM_VERSION);
     app.add_option("--control-fd", control_fd, "Listening socket for lomd")->required();
     app.add_option("--host", host, "Its name");
-    app.add_option("--video-bios", bios, "Where the font is taken from");
+    app.add_option("--video-bios", bios, "Where the fonts of text modes are taken from");
+    app.add_option("--uefi", uefi, "Where the font of UEFI's console is taken from");
     CLI11_PARSE(app, argc, argv);
     lom::Loop loop;
-    const lom::kvms::ScreenProcess screen(loop, lom::UniqueFd(control_fd), host, font_of(bios));
+    const lom::kvms::ScreenProcess screen(loop, lom::UniqueFd(control_fd), host,
+                                          fonts_of(bios, uefi));
     if (const auto confined = lom::kvms::confine(); !confined)
         return complain(confined.fault().message);
     loop.run();

@@ -22,15 +22,15 @@ int draw_text(Frame& frame, const Font& font, std::string_view text, int top, in
     int left = margin;
     for (const char c : text) {
         const Font::Glyph& glyph = font.glyph(static_cast<unsigned char>(c));
-        if (left + Font::width * scale > frame.width || top + Font::height * scale > frame.height)
+        if (left + Font::width * scale > frame.width || top + font.height() * scale > frame.height)
             break;
-        for (int y = 0; y < Font::height * scale; ++y)
+        for (int y = 0; y < font.height() * scale; ++y)
             for (int x = 0; x < Font::width * scale; ++x)
                 if ((glyph[static_cast<std::size_t>(y / scale)] >> (7 - x / scale) & 1) != 0)
                     frame.row(top + y)[left + x] = colour;
         left += Font::width * scale;
     }
-    return Font::height * scale;
+    return font.height() * scale;
 }
 
 /// Breaks at spaces; what is no plain character becomes '?'.

@@ -9,13 +9,15 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace lom::kvms {
 
 class ScreenProcess {
   public:
-    /// `listener`: the control socket, on which only lomd's own user can connect.
-    ScreenProcess(Loop& loop, UniqueFd listener, std::string host, Font font);
+    /// `listener`: the control socket, on which only lomd's own user can connect. `fonts`: what
+    /// screens are read with, and the SP's pictures written with the first.
+    ScreenProcess(Loop& loop, UniqueFd listener, std::string host, std::vector<Font> fonts);
     ~ScreenProcess();
 
   private:

@@ -1,5 +1,6 @@
-// Reads the characters off a text screen by the shapes of the video BIOS's font: text modes and
-// frame buffer consoles alike, from the picture alone. Standard library only; any thread.
+// Reads the characters off a text screen by the shapes of the firmware's fonts: text modes of any
+// size, UEFI's console and Linux's frame buffer console alike, from the picture alone. Standard
+// library only; any thread.
 #pragma once
 
 #include "kvms/screen/font.h"
@@ -7,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lom::kvms {
 
@@ -16,7 +18,7 @@ struct PictureText {
     std::string text; ///< UTF-8 lines without trailing spaces; U+FFFD for shapes that are unknown
 };
 
-/// Nothing when the picture does not consist of characters.
-std::optional<PictureText> read_text(const Frame& frame, const Font& font);
+/// Nothing when the picture does not consist of characters of one of the fonts.
+std::optional<PictureText> read_text(const Frame& frame, const std::vector<Font>& fonts);
 
 } // namespace lom::kvms

@@ -23,6 +23,7 @@ struct PropertyView {
 struct Table {
     std::string title;
     std::vector<std::string> columns;
+    std::vector<std::size_t> widths; ///< in characters; 0: a line of its own below the row
     std::vector<std::vector<std::string>> rows;
 };
 
@@ -30,6 +31,7 @@ struct Table {
 struct TargetView {
     std::string path; ///< canonical, as walked by the asker: /SP/users/root
     std::string name;
+    std::string note; ///< behind the name in its parent's list: `(current)`; empty: nothing
     std::vector<PropertyView> properties;
     std::vector<TargetView> targets;
     std::vector<std::string> commands;

@@ -130,7 +130,7 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         if (request.op == "log_out")
             return log_out(request);
         if (request.op == "show")
-            return show(request);
+            return show(request, *caller);
         if (request.op == "describe")
             return describe(request);
         if (request.op == "set")
@@ -344,21 +344,21 @@ struct Server::Connection : std::enable_shared_from_this<Connection> {
         answer(encode_reply(request.id));
     }
 
-    void show(const Request& request) {
+    void show(const Request& request, const Caller& caller) {
         const auto found = server.context_.tree.find(request.target);
         if (!found || !found->target->refresh())
-            return show_now(request);
-        found->target->refresh()([weak = weak_from_this(), keep = found->target, request] {
+            return show_now(request, caller);
+        found->target->refresh()([weak = weak_from_this(), keep = found->target, request, caller] {
             const auto self = weak.lock();
             if (!self)
                 return;
-            self->show_now(request);
+            self->show_now(request, caller);
             self->serve_next();
         });
     }
 
-    void show_now(const Request& request) {
-        const auto view = view_of(server.context_.tree, request.target, request.depth);
+    void show_now(const Request& request, const Caller& caller) {
+        const auto view = view_of(server.context_.tree, caller, request.target, request.depth);
         if (!view)
             return answer(encode_fault(request.id, view.fault()));
         std::string json = encode_reply(request.id, *view);

@@ -13,7 +13,7 @@ PropertyView view_property(const Property& property) {
     return {property.name, valid_utf8(display_text(property, value)), value_json(value)};
 }
 
-Result<TargetView> view_target(const Target& target, const std::string& path,
+Result<TargetView> view_target(const Target& target, const Caller& caller, const std::string& path,
                                const std::string& name, int depth) {
     TargetView view;
     view.path = path;
@@ -26,7 +26,7 @@ Result<TargetView> view_target(const Target& target, const std::string& path,
         const std::string child_path = (path == "/" ? "" : path) + "/" + child_name;
         // Texts and tables are for whoever asks for that very target, not for a walk over all.
         if (depth > 1 && !child->text() && !child->table()) {
-            auto expanded = view_target(*child, child_path, child_name, depth - 1);
+            auto expanded = view_target(*child, caller, child_path, child_name, depth - 1);
             if (!expanded)
                 return expanded;
             view.targets.push_back(std::move(*expanded));
@@ -36,6 +36,8 @@ Result<TargetView> view_target(const Target& target, const std::string& path,
             listed.name = child_name;
             view.targets.push_back(std::move(listed));
         }
+        if (child->note())
+            view.targets.back().note = child->note()(caller);
     }
     return view;
 }
@@ -68,12 +70,13 @@ VerbDescription describe_verb(const Verb& verb, const std::string& path) {
 
 } // namespace
 
-Result<TargetView> view_of(const Tree& tree, const std::string& path, int depth) {
+Result<TargetView> view_of(const Tree& tree, const Caller& caller, const std::string& path,
+                           int depth) {
     const auto found = tree.find(path);
     if (!found)
         return found.fault();
     const std::string name = found->path.substr(found->path.rfind('/') + 1);
-    auto view = view_target(*found->target, found->path, name, depth);
+    auto view = view_target(*found->target, caller, found->path, name, depth);
     if (!view)
         return view;
     if (const auto& text = found->target->text()) {
@@ -86,7 +89,8 @@ Result<TargetView> view_of(const Tree& tree, const std::string& path, int depth)
     }
     if (const auto& table = found->target->table()) {
         LogTable content = table();
-        view->table = Table{content.title, content.columns, std::move(content.rows)};
+        view->table =
+            Table{content.title, content.columns, content.widths, std::move(content.rows)};
         for (auto& row : view->table->rows)
             for (std::string& cell : row)
                 cell = valid_utf8(cell);

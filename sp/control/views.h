@@ -6,7 +6,8 @@
 
 namespace lom::control {
 
-Result<TargetView> view_of(const Tree& tree, const std::string& path, int depth);
+Result<TargetView> view_of(const Tree& tree, const Caller& caller, const std::string& path,
+                           int depth);
 Result<TargetDescription> describe_target(const Tree& tree, const std::string& path);
 
 } // namespace lom::control

@@ -95,6 +95,8 @@ json::object to_json(const PropertyView& property, const json::storage_ptr& aren
 json::object to_json(const TargetView& view, const json::storage_ptr& arena) {
     json::object object({{"path", view.path}, {"name", view.name}, {"expanded", view.expanded}},
                         arena);
+    if (!view.note.empty())
+        object["note"] = view.note;
     if (view.expanded) {
         json::array properties(arena);
         properties.reserve(view.properties.size());
@@ -116,9 +118,11 @@ json::object to_json(const TargetView& view, const json::storage_ptr& arena) {
         json::array rows;
         for (const auto& row : view.table->rows)
             rows.push_back(array_of(row));
-        object["table"] = json::object{{"title", view.table->title},
-                                       {"columns", array_of(view.table->columns)},
-                                       {"rows", std::move(rows)}};
+        object["table"] = json::object{
+            {"title", view.table->title},
+            {"columns", array_of(view.table->columns)},
+            {"widths", json::array(view.table->widths.begin(), view.table->widths.end())},
+            {"rows", std::move(rows)}};
     }
     return object;
 }
@@ -127,6 +131,7 @@ TargetView view_from(const json::object& object, int levels_left) {
     TargetView view;
     view.path = text(object, "path");
     view.name = text(object, "name");
+    view.note = text(object, "note");
     view.expanded = flag(object, "expanded");
     view.commands = texts(list(object, "commands"));
     for (const json::value& value : list(object, "properties"))
@@ -145,6 +150,11 @@ TargetView view_from(const json::object& object, int levels_left) {
         view.table.emplace();
         view.table->title = text(*table, "title");
         view.table->columns = texts(list(*table, "columns"));
+        for (const json::value& width : list(*table, "widths"))
+            view.table->widths.push_back(
+                width.is_int64()
+                    ? static_cast<std::size_t>(std::clamp<std::int64_t>(width.get_int64(), 0, 200))
+                    : 0);
         for (const json::value& row : list(*table, "rows"))
             if (row.is_array())
                 view.table->rows.push_back(texts(row.get_array()));

@@ -203,20 +203,21 @@ void ManagedHost::follow_problems() {
     if (!host_)
         return;
     std::vector<Problem> now;
-    const auto add = [&](const char* subsystem, const std::string& text) {
+    const auto add = [&](const char* subsystem, const std::string& component,
+                         const std::string& text) {
         const auto known =
             std::find_if(problems_.begin(), problems_.end(),
-                         [&](const Problem& old) { return old.subsystem == subsystem; });
-        now.push_back(
-            {known == problems_.end() ? std::time(nullptr) : known->since, subsystem, text});
+                         [&](const Problem& old) { return old.component == component; });
+        now.push_back({known == problems_.end() ? std::time(nullptr) : known->since, subsystem,
+                       component, text});
     };
     if (host_->status() == vmm::HostStatus::stopped ||
         host_->status() == vmm::HostStatus::unreachable)
-        add("Host", host_->status_detail());
+        add("Host", "HOST", host_->status_detail());
     for (const auto& slot : media_)
         if (slot->in_trouble())
-            add("Remote Storage", slot->device().target + std::string(": status: ") +
-                                      slot->status() + ". " + slot->detail());
+            add("Remote Storage", slot->device().target,
+                "Status: " + std::string(slot->status()) + ". " + slot->detail());
     problems_ = std::move(now);
 }
 
@@ -239,7 +240,8 @@ void ManagedHost::restart_crashed() {
         restart_soon_.reset();
         if (!host_->crashed())
             return;
-        log_event({vmm::Severity::major, "The host is reset, because autorestart says so."});
+        log_event({vmm::Severity::major, "The host is reset, because autorestart says so.",
+                   std::nullopt});
         host_->reset(true, [](const Result<void>&) {});
     });
 }
@@ -251,7 +253,8 @@ void ManagedHost::show_on_screen() {
 }
 
 void ManagedHost::log_event(const vmm::HostEvent& event) {
-    screen_.keep_last();
+    if (event.ends_picture)
+        screen_.keep_last(*event.ends_picture);
     last_event_ = time_now() + "  " + event.text;
     show_on_screen();
     events_.append("Host", event.severity == vmm::Severity::info ? "Log" : "Fault",

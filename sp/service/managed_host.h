@@ -50,6 +50,7 @@ struct Names<HistoryStart> {
 struct Problem {
     std::int64_t since = 0; ///< seconds since 1970
     std::string subsystem;
+    std::string component; ///< the target that it shows at
     std::string text;
 };
 

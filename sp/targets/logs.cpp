@@ -7,7 +7,10 @@ namespace lom {
 namespace {
 
 LogTable table_of(const Log& log, const std::string& title) {
-    LogTable table{title, {"ID", "Date/Time", "Class", "Type", "Severity", "Description"}, {}};
+    LogTable table{title,
+                   {"ID", "Date/Time", "Class", "Type", "Severity", "Description"},
+                   {5, 24, 8, 8, 8, 0},
+                   {}};
     for (const LogEntry& entry : log.newest_first())
         table.rows.push_back({std::to_string(entry.id), clock_text(entry.time), entry.entry_class,
                               entry.type, entry.severity, entry.text});

@@ -8,6 +8,9 @@ namespace {
 
 Target::Ptr session_target(Sessions& sessions, const Session& session) {
     auto target = Target::make(std::to_string(session.id), "Somebody who is logged in.");
+    target->note([id = target->name()](const Caller& caller) {
+        return std::string(caller.session == id ? "current" : "");
+    });
     target->shows<std::string>("username", "The account.", [=] { return session.account; });
     target->shows<std::int64_t>("idletime", "Seconds since something happened in it.", [=] {
         return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() -

@@ -29,6 +29,11 @@ Target& Target::dynamic_children(std::function<std::vector<Ptr>()> children) {
     return *this;
 }
 
+Target& Target::note(Note note) {
+    note_ = std::move(note);
+    return *this;
+}
+
 Target& Target::table(std::function<LogTable()> table) {
     table_ = std::move(table);
     return *this;

@@ -84,6 +84,7 @@ struct Verb {
 struct LogTable {
     std::string title;
     std::vector<std::string> columns;
+    std::vector<std::size_t> widths; ///< in characters; 0: a line of its own below the row
     std::vector<std::vector<std::string>> rows;
 };
 
@@ -187,6 +188,9 @@ class Target {
     Target& link(std::string name, Ptr target);
     /// Children that come and go; asked at each walk.
     Target& dynamic_children(std::function<std::vector<Ptr>()> children);
+    /// What its parent's list says behind the name, in parentheses; empty: nothing.
+    using Note = std::function<std::string(const Caller&)>;
+    Target& note(Note note);
     /// Shown instead of the sections.
     Target& table(std::function<LogTable()> table);
     /// `page_lines`: after how many lines the output waits; 0: never, absent: a screenful.
@@ -206,6 +210,7 @@ class Target {
     const Property* find_property(std::string_view name) const;
     const Verb* find_verb(std::string_view name) const;
     std::vector<std::pair<std::string, Ptr>> children() const;
+    const Note& note() const { return note_; }
     const std::function<LogTable()>& table() const { return table_; }
     const std::function<Result<std::string>()>& text() const { return text_; }
     const std::function<std::int64_t()>& page_lines() const { return page_lines_; }
@@ -220,6 +225,7 @@ class Target {
     std::vector<Verb> verbs_;
     std::vector<std::pair<std::string, Ptr>> children_;
     std::function<std::vector<Ptr>()> dynamic_;
+    Note note_;
     std::function<LogTable()> table_;
     std::function<Result<std::string>()> text_;
     std::function<std::int64_t()> page_lines_;

@@ -49,7 +49,7 @@ void fuzz_viewer(std::string_view bytes, std::size_t cut, bool password) {
 void fuzz_display(std::string_view bytes, std::size_t cut) {
     Frame frame;
     Display display(frame, {.send = [](const std::string&) {},
-                            .resizing = [] {},
+                            .changing = [] {},
                             .resized =
                                 [&frame] {
                                     if (!Frame::allows(frame.width, frame.height))
@@ -64,7 +64,7 @@ void fuzz_display(std::string_view bytes, std::size_t cut) {
                             .cursor = [](const Cursor&) {},
                             .leds = [](int) {}});
     feed(display, bytes, cut);
-    (void)read_text(frame, Font());
+    (void)read_text(frame, {Font()});
 }
 
 } // namespace

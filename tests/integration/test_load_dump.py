@@ -1,5 +1,6 @@
 """load and dump against a real sshd, and what the console keeps."""
 
+import re
 import subprocess
 
 import pytest
@@ -152,6 +153,8 @@ def test_an_unreachable_image_is_an_open_problem(sp):
     must(sp, "set /SP/services/kvms/host_storage_device/remote server_URI=sshfs://127.0.0.1:1:/x.iso")
     sp.lom("set", "/SP/services/kvms/host_storage_device", "mode=remote")
     wait_until(lambda: "open_problems_count = 1" in sp.lom("show", "/System").stdout, 20, "it is counted")
-    assert "Remote Storage" in sp.lom("show", "/System/Open_Problems").stdout
+    assert "Open_Problems (1)\n" in sp.lom("show", "/System").stdout
+    shown = sp.lom("show", "/System/Open_Problems").stdout
+    assert re.search(r"  Remote Storage {6}host_storage_device\n +Status: connection refused\. ", shown), shown
     must(sp, "set /SP/services/kvms/host_storage_device mode=disabled")
     assert "open_problems_count = 0" in sp.lom("show", "/System").stdout

@@ -12,9 +12,13 @@ from tests.support.browser import Browser
 from tests.support.guest import must
 from tests.support.image_server import ImageServer
 from tests.support.lomd import PASSWORD, Lomd, wait_until
+from tests.support.redfish import Client
+from tests.support.rfb import Viewer
+from tests.support.websocket import WebSocket, Wire
 
 PAGES = {"overview": "Overview", "console": "Console", "media": "Media", "boot": "Boot", "hardware": "Hardware",
          "users": "Users", "logs": "Logs", "services": "Services", "processor": "Service processor"}
+CD = "[aria-labelledby=drive-Cd]"
 TERMINAL = ".terminal .xterm-accessibility"
 PICTURES = os.environ.get("LOM_PICTURES")
 pytestmark = pytest.mark.skipif(bool(Browser.missing()), reason=Browser.missing())
@@ -72,12 +76,13 @@ def test_a_wrong_password_says_so_and_the_first_load_is_small(sp, browser):
 @pytest.mark.qemu
 def test_a_remote_image_is_inserted_booted_seen_and_typed_into(sp, ann, browser, server):
     ann.go("media")
+    ann.click("Insert: Virtual CD")
     ann.fill("Address", server.uri("hello-LOMHELLO.iso"))
     ann.fill("User name", server.username)
     ann.fill("Password", server.password)
-    ann.click("Insert")
-    ann.see("operational", "[aria-labelledby=drive]", 30)
-    ann.see("LOMHELLO", "[aria-labelledby=drive]")
+    ann.click("Insert", "dialog")
+    ann.see("operational", CD, 30)
+    ann.see("LOMHELLO", CD)
     picture(ann, "media")
 
     ann.go("boot")
@@ -103,8 +108,8 @@ def test_an_image_of_ones_own_is_booted_and_the_tab_may_close_and_come_back(sp, 
     ann.go("media")
     ann.order("offer", label="File", path=str(own))
     ann.click("Insert from this computer")
-    ann.see("operational", "[aria-labelledby=drive]", 30)
-    ann.see("PAGELOCAL", "[aria-labelledby=drive]")
+    ann.see("VolumePAGELOCAL", CD, 30)
+    ann.see("operational", CD)
     ann.see("The host reads from this page", "[aria-labelledby=local]")
     picture(ann, "media-local")
     must(sp, "reset -force -script /SYS")
@@ -114,13 +119,51 @@ def test_an_image_of_ones_own_is_booted_and_the_tab_may_close_and_come_back(sp, 
     ann.see("HELLO volume=PAGELOCAL", "[aria-labelledby=bootlog]")
     ann.order("reload")  # as closing the tab does: the file is chosen anew
     ann.go("media")
-    ann.see("reconnecting", "[aria-labelledby=drive]")
+    ann.see("reconnecting", CD)
     ann.see("Choose the same file", "[aria-labelledby=local]")
     ann.order("offer", label="File", path=str(own))
     ann.click("Go on")
-    ann.see("operational", "[aria-labelledby=drive]")
-    ann.click("Eject")
+    ann.see("operational", CD)
+    ann.click("Eject: Virtual CD")
     ann.see("The image was ejected", "[aria-labelledby=local]")
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
+
+
+@pytest.mark.qemu
+def test_the_library_fills_the_other_drives(sp, ann, server):
+    cd2, usb, library = "[aria-labelledby=drive-Cd2]", "[aria-labelledby=drive-Usb]", "[aria-labelledby=library]"
+    ann.go("media")
+    ann.fill("Load from", server.uri("hello-LOMHELLO.iso").replace("sshfs://", f"sftp://{server.username}@"))
+    ann.fill("Password there", server.password)
+    ann.click("Load", library)
+    ann.see("LOMHELLO", library)
+    ann.click("Insert hello-LOMHELLO.iso")
+    ann.order("choose", label="Drive", value="Cd2")
+    ann.click("Insert", "dialog")
+    ann.see("operational", cd2)
+    ann.see("Second virtual CD", library)  # which uses it
+    ann.click("Insert: Virtual USB disk")
+    ann.fill("Address", "/SP/media/none.iso")
+    ann.click("Insert", "dialog")
+    ann.see("none.iso", "dialog [role=alert]")
+    ann.fill("Address", "/SP/media/hello-LOMHELLO.iso")
+    ann.click("Insert", "dialog")
+    ann.see("operational", usb)
+    ann.order("settle")
+    assert ann.order("axe") == []
+    picture(ann, "media-library")
+    ann.click("Delete hello-LOMHELLO.iso")
+    ann.click("Delete", "dialog")
+    ann.see("in use by", ".notes")
+    ann.click("Close this message", ".note.bad")
+    ann.click("Eject: Second virtual CD")
+    ann.see("empty", cd2)
+    ann.click("Eject: Virtual USB disk")
+    ann.see("empty", usb)
+    ann.click("Delete hello-LOMHELLO.iso")
+    ann.click("Delete", "dialog")
+    ann.order("miss", text="LOMHELLO", within=library)
     ann.go("console")
     ann.see("You type", "[aria-labelledby=serial-title]")
 
@@ -242,13 +285,38 @@ def test_the_keyboard_alone_reaches_another_page(sp, browser):
     kim.see("Logs", "h1")
 
 
-def test_the_page_lives_through_a_killed_lomd(sp, ann):
+def refreshed(viewer):
+    """Whether the screen still sends its viewer a whole picture."""
+    before = viewer.updates
+    viewer.request(False)
+    while viewer.updates == before:
+        viewer.take_message()
+    return True
+
+
+def test_the_page_and_five_viewers_live_through_a_killed_lomd(sp, ann):
+    client = Client(sp)
+    viewers = [Viewer(Wire(WebSocket(sp.ports["https"], "/console/screen?access=view", client.headers)))
+               for _ in range(5)]
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
     ann.go("overview")
+    ann.see("Virtual Host", "main")
     sp.kill9()
     ann.see("does not answer", "main", 10)
+    assert all(refreshed(viewer) for viewer in viewers)
     sp.start()
+    back = time.monotonic()
     ann.order("miss", text="does not answer", within="main")
     ann.see("Virtual Host", "main")
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
+    whole = time.monotonic() - back
+    assert all(refreshed(viewer) for viewer in viewers)
+    assert client.get("/redfish/v1/Systems/host0").status == 200
+    for viewer in viewers:
+        viewer.close()
+    assert whole < 3
 
 
 def test_nothing_was_asked_of_others_nor_forbidden(sp, ann, browser):

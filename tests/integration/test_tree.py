@@ -349,13 +349,22 @@ def test_the_event_log_is_a_table_newest_first(root):
     status, text = root("show /SP/logs/event/list")
     assert status == 0
     assert text.splitlines()[1].strip() == "Event" or text.splitlines()[0].strip() == "Event"
-    assert re.search(r"^ID +Date/Time +Class +Type +Severity", text, re.MULTILINE)
+    assert re.search(r"^ID     Date/Time                 Class     Type      Severity\n"
+                     r"-----  -{24}  -{8}  -{8}  -{8}\n"
+                     r"\d+ +\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}  System    Log       info\n"
+                     r"       \S.*$", text, re.MULTILINE), text
+
+
+def test_a_log_without_entries_has_the_same_columns(root):
+    text = root("show /SP/logs/event/list Severity==down")[1]
+    assert re.search(r"^-----  -{24}  -{8}  -{8}  -{8}$", text, re.MULTILINE), text
 
 
 # -- sessions
 
 def test_sessions_are_listed_and_ended(sp, root):
     victim = sp.terminal()
+    assert len(re.findall(r"^        \d+ \(current\)$", root("show /SP/sessions")[1], re.MULTILINE)) == 1
     listed = json.loads(root("show -level 2 -o json /SP/sessions")[1])["Targets"]
     shells = [number for number, view in listed.items()
               if view["Properties"]["type"] == "shell" or "shell" in view["Properties"]["type"]]

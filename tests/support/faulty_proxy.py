@@ -70,7 +70,8 @@ class FaultyProxy:
                 wanted.append(client)
             if self.mode == "pass" and (self.rate is None or allowance >= 1):
                 wanted.append(server)
-        return select.select(wanted, [], [], 0.005)[0]
+        waits_for_allowance = self.mode == "pass" and self.rate is not None
+        return select.select(wanted, [], [], 0.005 if waits_for_allowance else 0.05)[0]
 
     def _accept(self):
         client = self.listener.accept()[0]

@@ -19,6 +19,12 @@ import time
 import pexpect
 
 BUILD = pathlib.Path(os.environ.get("LOM_BUILD", pathlib.Path(__file__).parents[2] / "build"))
+
+
+def sanitized():
+    """Whether the programs are a sanitizer's: it needs more memory, and no filter of system calls has its own."""
+    program = (BUILD / "lomd").read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
 PASSWORD = "Correct-Horse-7"
 PROMPT = "\r\n-> $"
 SSH_OPTIONS = [
@@ -173,6 +179,13 @@ class Lomd:
                               stdin=None if input is not None else subprocess.DEVNULL,
                               env=self.ssh_environment(password), capture_output=True, text=True,
                               timeout=timeout)
+
+    def put_image(self, path, name=""):
+        """Into the library, by scp."""
+        done = subprocess.run(["scp", *SSH_OPTIONS, "-P", str(self.ports["ssh"]), str(path), f"root@127.0.0.1:{name}"],
+                              env=self.ssh_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 0, done
 
     def ssh_popen(self, *words, options=(), **more):
         return subprocess.Popen(self.ssh_arguments(*words, options=options),

@@ -66,3 +66,8 @@ read only = yes
 
     def command(self):
         return [SMBD, "--foreground", "--no-process-group", "-s", str(self.config), "-l", str(self.folder)]
+
+    def is_open(self):
+        """Whether a client has any file open."""
+        told = subprocess.run(["smbstatus", "-s", self.config, "-L"], capture_output=True, text=True, check=False)
+        return "No locked files" not in told.stdout + told.stderr

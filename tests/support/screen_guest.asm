@@ -5,7 +5,7 @@
 ; cannot write there. It writes "SCREEN READY" and echoes what is typed, from row 2 on. At these keys it acts instead:
 ;   F1  text, 80 x 25      F2  graphics, 640 x 480      F3  graphics, 640 x 200
 ;   F4  a new picture all the time, until a key         F5  resets the machine
-;   F6  num and caps lock lights
+;   F6  num and caps lock lights                        F7  text, 80 x 50      F8  text, 40 x 25
 ; Row 20 shows what the mouse last said: "MOUSE ss" and its status byte in hex.
 
         org 0x7c00
@@ -37,7 +37,7 @@ main:   cld
         int 0x16
         cmp ah, 0x3b
         jb .echo
-        cmp ah, 0x40
+        cmp ah, 0x42
         ja .echo
         mov bl, ah
         sub bl, 0x3b
@@ -53,10 +53,18 @@ main:   cld
         add word [column], 2
         jmp .next
 
-actions dw text_mode, graphics, low, video, reset, lights
+actions dw text_mode, graphics, low, video, reset, lights, small, wide
 
+small:  mov ax, 3
+        int 0x10
+        mov ax, 0x1112                  ; the font of 8 rows
+        mov bl, 0
+        jmp set_mode
+wide:   mov ax, 1
+        jmp set_mode
 text_mode:
         mov ax, 3
+set_mode:
         int 0x10
         mov ah, 1                       ; no cursor: nothing changes by itself
         mov cx, 0x2000
@@ -65,7 +73,7 @@ banner: mov ax, TEXT
         mov es, ax
         xor di, di
         mov ax, 0x1f20
-        mov cx, 80 * 25
+        mov cx, 80 * 50
         rep stosw
         xor di, di
         mov si, ready

@@ -520,7 +520,7 @@ TEST_F(ConsoleTest, nonsense_is_ignored_and_an_oversized_message_drops_that_clie
 
 TEST_F(ConsoleTest, clients_are_limited_in_number) {
     std::vector<Client> readers;
-    for (int i = 0; i < 256; ++i)
+    for (int i = 0; i < 600; ++i)
         readers.push_back(attach({.who = "many", .write = false}));
     std::uint64_t id = 0;
     const auto refused = console->attach({.who = "one more"}, true, id);

@@ -54,13 +54,16 @@ TEST(Wire, requests_and_replies_survive_the_round_trip) {
     view.path = "/SP";
     view.expanded = true;
     view.properties = {{"p", "text", "\"text\""}};
-    view.table = Table{"Event", {"ID"}, {{"1"}}};
+    view.table = Table{"Event", {"ID", "Description"}, {5, 0}, {{"1", "Fan slow"}}};
     TargetView child;
     child.name = "users";
+    child.note = "2";
     view.targets = {child};
     const auto view_back = decode_view(encode_reply(1, view));
     ASSERT_TRUE(view_back);
     EXPECT_EQ("users", view_back->targets.at(0).name);
+    EXPECT_EQ("2", view_back->targets.at(0).note);
+    EXPECT_EQ((std::vector<std::size_t>{5, 0}), view_back->table->widths);
     EXPECT_EQ("1", view_back->table->rows.at(0).at(0));
 
     const auto fault = decode_done(encode_fault(1, {FaultKind::busy, "Somebody has it."}));

@@ -2,6 +2,7 @@
 #include "base/files.h"
 #include "kvms/screen/display.h"
 #include "kvms/screen/keys.h"
+#include "kvms/screen/past.h"
 #include "kvms/screen/picture.h"
 #include "kvms/screen/png.h"
 #include "kvms/screen/rfb.h"
@@ -9,6 +10,8 @@
 #include "kvms/screen/viewer_protocol.h"
 
 #include <gmock/gmock.h>
+
+#include <algorithm>
 
 namespace lom::kvms {
 
@@ -29,7 +32,7 @@ struct DisplayTest : ::testing::Test {
     int cursor_width = -1;
     Display display{frame,
                     {.send = [this](const std::string& bytes) { sent += bytes; },
-                     .resizing = [] {},
+                     .changing = [] {},
                      .resized = [] {},
                      .updated =
                          [this](const std::vector<Rect>& rects) {
@@ -117,6 +120,62 @@ TEST_F(DisplayTest, keys_are_extended_once_qemu_says_so) {
     sent.clear();
     display.key('a', 0x1e, true);
     EXPECT_EQ(sent, std::string("\xff\0\0\1\0\0\0a\0\0\0\x1e", 12));
+}
+
+// -- what the screen showed
+
+struct PastTest : ::testing::Test {
+    static constexpr Past::Time start{std::chrono::hours(1)};
+    Past past;
+
+    static Past::Time at(int milliseconds) {
+        return start + std::chrono::milliseconds(milliseconds);
+    }
+    /// The picture `colour` was there from then until then; 0: blank.
+    void show(std::uint32_t colour, int from, int until, int side = 100) {
+        Frame frame;
+        frame.resize(side, side);
+        frame.pixels.back() = colour;
+        past.changing(frame, at(from), at(until));
+    }
+    std::uint32_t seen(int time) const { return past.at(at(time))->pixels.back(); }
+};
+
+TEST_F(PastTest, shows_what_was_there_however_late_it_is_asked) {
+    EXPECT_EQ(past.at(start), nullptr);
+    show(1, 0, 5000);
+    show(2, 5000, 5200);
+    show(3, 5200, 6000);
+    EXPECT_EQ(seen(4999), 1U);
+    EXPECT_EQ(seen(5000), 2U);
+    EXPECT_EQ(seen(9000), 3U);
+    EXPECT_EQ(seen(-1), 1U) << "the oldest there is";
+}
+
+TEST_F(PastTest, prefers_what_was_there_before_the_screen_went_blank) {
+    show(1, 0, 1000);
+    show(0, 1000, 1200);
+    show(2, 1200, 2000);
+    EXPECT_EQ(seen(1100), 1U);
+    EXPECT_EQ(seen(1300), 2U);
+    past.forget();
+    show(0, 0, 1000);
+    EXPECT_EQ(seen(1100), 0U);
+}
+
+TEST_F(PastTest, is_short_for_a_film_but_knows_the_picture_before_it) {
+    show(1, 0, 60'000);
+    constexpr int large = 1000; // 4 MB
+    for (int time = 60'000; time < 62'500; time += 33)
+        show(static_cast<std::uint32_t>(time), time, time + 33, large);
+    EXPECT_EQ(seen(59'000), 1U);
+    EXPECT_NEAR(seen(62'000), 62'000, 1533);
+}
+
+TEST_F(PastTest, ends) {
+    for (int time = 0; time < 60'000; time += 5'000)
+        show(static_cast<std::uint32_t>(time + 1), time, time + 5'000);
+    EXPECT_EQ(seen(0), 40'001U);
 }
 
 // -- what viewers send
@@ -225,75 +284,143 @@ TEST_F(ViewerProtocolTest, refuses_pixel_formats_that_no_screen_has) {
 
 // -- text
 
-Font font() {
-    const auto bios = read_file("/usr/share/seabios/vgabios-stdvga.bin");
-    EXPECT_TRUE(bios) << "seabios is a part of qemu-system-x86";
-    auto found = Font::from_video_bios(*bios);
-    EXPECT_TRUE(found);
-    return *found;
+constexpr const char* video_bios = "/usr/share/seabios/vgabios-stdvga.bin";
+constexpr const char* uefi = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+
+const std::vector<Font>& fonts() {
+    static const auto all = [] {
+        std::vector<Font> found;
+        const auto bios = read_file(video_bios);
+        EXPECT_TRUE(bios) << "seabios is a part of qemu-system-x86";
+        for (const int height : {16, 14, 8})
+            found.push_back(Font::from_video_bios(*bios, height).value());
+        const auto firmware = read_file(uefi);
+        EXPECT_TRUE(firmware) << "the package ovmf";
+        found.push_back(Font::from_uefi(*firmware).value());
+        return found;
+    }();
+    return all;
 }
 
-void write_at(Frame& frame, const Font& letters, const std::string& text, int column, int row,
-              int cell, std::uint32_t ink, std::uint32_t ground) {
-    for (std::size_t i = 0; i < text.size(); ++i)
-        for (int y = 0; y < 16; ++y)
-            for (int x = 0; x < cell; ++x) {
-                const auto code = static_cast<unsigned char>(text[i]);
-                const bool dot =
-                    x < 8 && (letters.glyph(code)[static_cast<std::size_t>(y)] >> (7 - x) & 1) != 0;
-                frame.row(row * 16 + y)[(column + static_cast<int>(i)) * cell + x] =
-                    dot ? ink : ground;
+const Font& font(int height) {
+    return *std::find_if(fonts().begin(), fonts().end(),
+                         [height](const Font& f) { return f.height() == height; });
+}
+
+struct Place {
+    int left = 0;
+    int top = 0;
+    int cell = 8;
+    int dot = 1; ///< its width
+};
+
+void write_at(Frame& frame, const Font& letters, std::u32string_view text, Place place, int column,
+              int row, std::uint32_t ink, std::uint32_t ground) {
+    for (const char32_t code : text) {
+        const Font::Glyph& glyph = letters.glyph(code);
+        for (int y = 0; y < letters.height(); ++y)
+            for (int x = 0; x < place.cell; ++x) {
+                const int at = x / place.dot;
+                const bool dot = at < 8 && (glyph[static_cast<std::size_t>(y)] >> (7 - at) & 1);
+                frame.row(place.top + row * letters.height() +
+                          y)[place.left + column * place.cell + x] = dot ? ink : ground;
             }
-}
-
-TEST(screen_text, is_read_in_text_modes_and_on_frame_buffers) {
-    const Font letters = font();
-    for (const auto& [width, height, cell] :
-         {std::tuple{720, 400, 9}, {640, 480, 8}, {1280, 800, 8}, {1024, 768, 8}}) {
-        Frame frame;
-        frame.resize(width, height);
-        write_at(frame, letters, "login: root", 3, 2, cell, 0xaaaaaa, 0);
-        write_at(frame, letters, "[ OK ] \xc9\xcd\xbb", 0, 4, cell, 0, 0xaaaaaa);
-        const auto read = read_text(frame, letters);
-        ASSERT_TRUE(read) << width;
-        EXPECT_EQ(read->text, "\n\n   login: root\n\n[ OK ] ╔═╗\n") << width;
-        EXPECT_EQ(read->columns, width / cell);
+        ++column;
     }
 }
 
+struct TextCase {
+    const char* name;
+    int width, height;
+    int font_height;
+    Place place;
+    int columns, rows;
+};
+
+void PrintTo(const TextCase& mode, std::ostream* out) { *out << mode.name; }
+
+struct ScreenTextTest : ::testing::TestWithParam<TextCase> {};
+
+TEST_P(ScreenTextTest, is_read_in_every_size) {
+    const TextCase& mode = GetParam();
+    const Font& letters = font(mode.font_height);
+    Frame frame;
+    frame.resize(mode.width, mode.height);
+    const std::u32string last = U"the last row is as long as that";
+    write_at(frame, letters, U"login: root", mode.place, 3, 2, 0xaaaaaa, 0);
+    write_at(frame, letters, U"[ OK ] ╔═╗", mode.place, 0, 4, 0, 0xaaaaaa);
+    write_at(frame, letters, last, mode.place, mode.columns - static_cast<int>(last.size()),
+             mode.rows - 1, 0xaaaaaa, 0);
+    const auto read = read_text(frame, fonts());
+    ASSERT_TRUE(read);
+    EXPECT_THAT(read->text, ::testing::StartsWith("\n\n   login: root\n\n[ OK ] ╔═╗\n"));
+    EXPECT_THAT(read->text, ::testing::EndsWith(" the last row is as long as that\n"));
+    EXPECT_EQ(std::pair(read->columns, read->rows), std::pair(mode.columns, mode.rows));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    modes, ScreenTextTest,
+    ::testing::Values(TextCase{"vga_80x25", 720, 400, 16, {0, 0, 9}, 80, 25},
+                      TextCase{"vga_80x25_of_8_dots", 640, 400, 16, {}, 80, 25},
+                      TextCase{"vga_40x25", 640, 400, 16, {0, 0, 16, 2}, 40, 25},
+                      TextCase{"vga_80x28", 720, 392, 14, {0, 0, 9}, 80, 28},
+                      TextCase{"vga_80x43", 720, 344, 8, {0, 0, 9}, 80, 43},
+                      TextCase{"vga_80x50", 720, 400, 8, {0, 0, 9}, 80, 50},
+                      TextCase{"vga_80x60", 640, 480, 8, {}, 80, 60},
+                      TextCase{"vga_132x43", 1188, 344, 8, {0, 0, 9}, 132, 43},
+                      TextCase{"linux_80x30", 640, 480, 16, {}, 80, 30},
+                      TextCase{"linux_128x48", 1024, 768, 16, {}, 128, 48},
+                      TextCase{"linux_160x50", 1280, 800, 16, {}, 160, 50},
+                      TextCase{"linux_240x67", 1920, 1080, 16, {}, 240, 67},
+                      TextCase{"uefi_80x25", 640, 480, 19, {0, 2}, 80, 25},
+                      TextCase{"uefi_80x25_amid", 1280, 800, 19, {320, 162}, 80, 25},
+                      TextCase{"uefi_100x31", 800, 600, 19, {0, 5}, 100, 31},
+                      TextCase{"uefi_100x31_amid", 1280, 800, 19, {240, 105}, 100, 31},
+                      TextCase{"uefi_128x40", 1024, 768, 19, {0, 4}, 128, 40},
+                      TextCase{"uefi_160x42", 1280, 800, 19, {0, 1}, 160, 42}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
 TEST(screen_text, is_read_below_a_cursor) {
-    const Font letters = font();
     Frame frame;
     frame.resize(720, 400);
-    write_at(frame, letters, "ax", 0, 0, 9, 0xaaaaaa, 0);
+    write_at(frame, font(16), U"ax", {0, 0, 9}, 0, 0, 0xaaaaaa, 0);
     for (int y = 13; y < 15; ++y)
         for (int x = 9; x < 18; ++x)
             frame.row(y)[x] = 0xaaaaaa;
-    ASSERT_TRUE(read_text(frame, letters));
-    EXPECT_EQ(read_text(frame, letters)->text, "ax\n");
+    ASSERT_TRUE(read_text(frame, fonts()));
+    EXPECT_EQ(read_text(frame, fonts())->text, "ax\n");
 }
 
 TEST(screen_text, is_not_seen_in_pictures) {
     Frame frame;
-    frame.resize(640, 480);
-    for (std::size_t i = 0; i < frame.pixels.size(); ++i)
-        frame.pixels[i] = static_cast<std::uint32_t>(i * 2654435761U) & 0xffffffU;
-    EXPECT_FALSE(read_text(frame, font()));
+    for (const auto& [width, height] : {std::pair{640, 480}, {1280, 800}, {720, 400}})
+        for (const std::uint32_t colours : {0xffffffU, 0x1U}) {
+            frame.resize(width, height);
+            for (std::size_t i = 0; i < frame.pixels.size(); ++i)
+                frame.pixels[i] = static_cast<std::uint32_t>((i * 2654435761U) >> 13U) & colours;
+            EXPECT_FALSE(read_text(frame, fonts())) << width << ' ' << colours;
+        }
     frame.resize(100, 100);
-    EXPECT_FALSE(read_text(frame, font()));
+    EXPECT_FALSE(read_text(frame, fonts()));
 }
 
 TEST(screen_notice, fits_whatever_it_says) {
     Frame frame;
-    draw_notice(frame, font(),
+    draw_notice(frame, font(16),
                 {std::string(500, 'W'), std::string(500, '\n'), std::string(5000, 'x')});
     EXPECT_EQ(frame.width, 720);
     EXPECT_THAT(png_of(frame).value(), ::testing::StartsWith("\x89PNG"));
 }
 
 TEST(font, is_refused_where_there_is_none) {
-    EXPECT_FALSE(Font::from_video_bios(""));
-    EXPECT_FALSE(Font::from_video_bios(std::string(40000, 'x')));
+    for (const int height : {16, 14, 8, 5, 0})
+        for (const std::string& bios : {std::string(), std::string(40000, 'x')})
+            EXPECT_FALSE(Font::from_video_bios(bios, height));
+    EXPECT_FALSE(Font::from_uefi(""));
+    std::string firmware = read_file(uefi).value().substr(0, 4096);
+    EXPECT_FALSE(Font::from_uefi(firmware)) << "cut off";
+    std::fill(firmware.begin() + 0xb0, firmware.end(), 'x');
+    EXPECT_FALSE(Font::from_uefi(firmware)) << "not packed so";
 }
 
 // -- keys

@@ -77,7 +77,8 @@ class FakeTree final : public Tree {
         at("/SP/logs").doc = "Logs.";
         at("/SP/logs/event").table = control::Table{
             "Event",
-            {"ID", "Date/Time", "Class", "Type", "Severity"},
+            {"ID", "Date/Time", "Class", "Type", "Severity", "Description"},
+            {5, 24, 8, 8, 8, 0},
             {{"42", "Fri Oct 31 10:35:10 2025", "Sensor", "Log", "minor", "Fan slow"},
              {"41", "Fri Oct 31 10:35:09 2025", "Fault", "Log", "critical", "Fan gone"}}};
         at("/HOST").doc = "The host.";

@@ -15,11 +15,6 @@ Response not_there(const std::string& uri) {
     return error_response(404, message);
 }
 
-Response not_allowed(const std::string& allow) {
-    const Message message{"OperationNotAllowed", {}};
-    return error_response(405, message).with("Allow", allow);
-}
-
 /// FNV-1a: an ETag needs to differ, not to resist.
 std::string etag_of(const json::object& object) {
     std::uint64_t hash = 14695981039346656037ULL;
@@ -128,6 +123,10 @@ Answerer::Place Answerer::find(const std::string& uri) const {
 
 Task<Response> Answerer::answer(const Request& request, std::string uri,
                                 WebSessions::Ptr session) const {
+    // A POST to a collection's member list is one to the collection.
+    if (constexpr std::string_view list = "/Members";
+        request.method == "POST" && uri.ends_with(list))
+        uri.resize(uri.size() - list.size());
     const Place place = find(uri);
     if (place.resource == nullptr)
         co_return not_there(uri);
@@ -137,9 +136,14 @@ Task<Response> Answerer::answer(const Request& request, std::string uri,
     scope.session = session;
     scope.source = request.source;
     scope.services = &services_;
+    if (request.method == "OPTIONS") {
+        Response options = no_content();
+        co_return std::move(
+            options.with("Allow", place.action != nullptr ? "POST" : place.resource->allow()));
+    }
     if (place.action != nullptr) {
         if (request.method != "POST")
-            co_return not_allowed("POST");
+            co_return method_refused("POST");
         auto response = co_await act(request, *place.action, std::move(scope));
         co_return std::move(response);
     }
@@ -160,18 +164,36 @@ Task<Response> Answerer::answer(const Request& request, std::string uri,
         auto response = co_await remove(request, resource, std::move(scope));
         co_return std::move(response);
     }
-    co_return not_allowed(resource.allow());
+    co_return method_refused(resource.allow());
 }
 
 // -- GET
 
+/// All at once: the answers come together.
 Task<Result<void>> Answerer::load(const Resource& resource, Scope& scope) {
-    for (const Resource::Shown& shown : resource.shown_) {
-        const std::string path = filled_in(shown.target, scope.ids);
-        auto view = co_await scope.session->show(path, shown.depth);
+    const auto& shown = resource.shown_;
+    std::vector<std::optional<Result<control::TargetView>>> views(shown.size());
+    std::size_t missing = shown.size();
+    auto all = later<bool>([&](std::function<void(bool)> done) {
+        const auto there = [&missing, &loop = scope.services->loop, done = std::move(done)] {
+            if (--missing == 0)
+                loop.post([done] { done(true); });
+        };
+        for (std::size_t i = 0; i < shown.size(); ++i)
+            detach<Result<control::TargetView>>(
+                scope.session->show(filled_in(shown[i].target, scope.ids), shown[i].depth),
+                [&view = views[i], there](Result<control::TargetView> result) {
+                    view.emplace(std::move(result));
+                    there();
+                });
+    });
+    if (!shown.empty())
+        co_await all;
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+        Result<control::TargetView>& view = *views[i];
         if (view)
-            scope.views[path] = std::move(*view);
-        else if (!shown.optional || view.fault().kind != FaultKind::not_found)
+            scope.views[filled_in(shown[i].target, scope.ids)] = std::move(*view);
+        else if (!shown[i].optional || view.fault().kind != FaultKind::not_found)
             co_return view.fault();
     }
     co_return Result<void>();
@@ -179,7 +201,9 @@ Task<Result<void>> Answerer::load(const Resource& resource, Scope& scope) {
 
 Result<json::object> Answerer::render(const Resource& resource, const Scope& scope,
                                       const Query& query) {
-    json::object object{{"@odata.id", scope.uri}, {"@odata.type", "#" + resource.type_}};
+    const bool root = scope.uri == "/redfish/v1"; // the one address that ends with a slash
+    json::object object{{"@odata.id", root ? scope.uri + "/" : scope.uri},
+                        {"@odata.type", "#" + resource.type_}};
     if (resource.body_) {
         json::object body = resource.body_(scope);
         if (body.empty())

@@ -243,6 +243,11 @@ Message fault_message(const Fault& fault, const std::string& property) {
     return message;
 }
 
+Response method_refused(const std::string& allow) {
+    const Message message{"OperationNotAllowed", {}};
+    return error_response(405, message).with("Allow", allow);
+}
+
 Response fault_response(const Fault& fault) {
     Response response = error_response(status_of(fault.kind), fault_message(fault, ""));
     if (fault.kind == FaultKind::unavailable)

@@ -22,6 +22,8 @@ json::object message_json(const Message& message);
 /// The error object with @Message.ExtendedInfo, OData-Version and all.
 Response error_response(int status, const std::vector<Message>& messages);
 Response error_response(int status, const Message& message);
+/// 405, with the methods that are allowed.
+Response method_refused(const std::string& allow);
 /// lomd's refusal: its sentence, with the status that its kind means.
 Response fault_response(const Fault& fault);
 Message fault_message(const Fault& fault, const std::string& property);

@@ -88,6 +88,8 @@ Result<Query> parse_query_options(const std::map<std::string, std::string>& quer
             if (!options.expand)
                 return not_understood(name, value);
         } else if (name == "$filter") {
+            if (value.empty())
+                return not_understood(name, value);
             options.filter = value;
         } else if (name == "only") {
             options.only = true;

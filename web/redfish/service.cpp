@@ -1,16 +1,19 @@
 #include "web/redfish/service.h"
 
 #include "web/redfish/answerer.h"
+#include "web/redfish/documents.h"
 #include "web/redfish/events.h"
+#include "web/redfish/headers.h"
+#include "web/redfish/shared_reads.h"
 #include "web/redfish/tasks.h"
 #include "web/streams.h"
 #include "web/tree_api.h"
 
-#include <set>
-
 namespace lom::web {
 
 namespace {
+
+constexpr std::string_view stream_uri = "/redfish/v1/EventService/SSE";
 
 std::string without_slash(std::string path) {
     while (path.size() > 1 && path.back() == '/')
@@ -36,61 +39,22 @@ std::vector<Resource> declare_all() {
 
 struct Redfish::Impl {
     Impl(Loop& loop, WebSessions& sessions)
-        : events(loop), services{loop, sessions, tasks, events}, all(declare_all()),
+        : events(loop), services{loop, sessions, tasks, events}, all(declare_all()), documents(all),
           answerer(all, services) {}
 
-    /// `$metadata`: the schemas in use, for OData clients.
-    Response metadata() const {
-        std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<edmx:Edmx "
-                          "xmlns:edmx=\"http://docs.oasis-open.org/odata/ns/edmx\" "
-                          "Version=\"4.0\">\n";
-        std::set<std::string> files;
-        for (const Resource& resource : all)
-            files.insert(resource.type().substr(0, resource.type().find('.')));
-        for (const std::string& file : files)
-            xml += "  <edmx:Reference Uri=\"http://redfish.dmtf.org/schemas/v1/" + file +
-                   "_v1.xml\"><edmx:Include Namespace=\"" + file + "\"/></edmx:Reference>\n";
-        xml += "  <edmx:DataServices><Schema xmlns=\"http://docs.oasis-open.org/odata/ns/edm\" "
-               "Namespace=\"Service\"><EntityContainer Name=\"Service\" "
-               "Extends=\"ServiceRoot.v1_15_0.ServiceContainer\"/></Schema></edmx:DataServices>\n"
-               "</edmx:Edmx>\n";
-        Response response;
-        response.body = xml;
-        return std::move(response.with("Content-Type", "application/xml; charset=utf-8"));
-    }
-
-    static Response odata() {
-        json::array values;
-        const auto add = [&](const char* name, const char* uri) {
-            values.push_back(json::object{{"name", name}, {"kind", "Singleton"}, {"url", uri}});
-        };
-        add("Service", "/redfish/v1/");
-        add("Systems", "/redfish/v1/Systems");
-        add("Managers", "/redfish/v1/Managers");
-        add("Chassis", "/redfish/v1/Chassis");
-        add("SessionService", "/redfish/v1/SessionService");
-        add("AccountService", "/redfish/v1/AccountService");
-        add("EventService", "/redfish/v1/EventService");
-        add("Tasks", "/redfish/v1/TaskService");
-        return json_response(200, json::object{{"@odata.context", "/redfish/v1/$metadata"},
-                                               {"value", std::move(values)}});
-    }
-
     Task<Response> answer(const Request& request, WebSessions::Ptr session) {
-        if (const std::string version = request.header("odata-version");
-            !version.empty() && version != "4.0") {
-            const Message message{"HeaderInvalid", {"OData-Version"}};
-            co_return error_response(412, message);
-        }
         const std::string uri = without_slash(request.path);
+        const Documents::Document* document = documents.find(uri);
+        const bool stream = uri == stream_uri;
+        const char* type = stream ? "text/event-stream" : "application/json";
+        if (auto refused = refused_by_headers(request, document ? document->type.c_str() : type))
+            co_return std::move(*refused);
+        if (document)
+            co_return Documents::answer(*document, request);
         const bool reads = request.method == "GET" || request.method == "HEAD";
-        if (uri == "/redfish" && reads)
-            co_return json_response(200, json::object{{"v1", "/redfish/v1/"}});
-        if (uri == "/redfish/v1/odata" && reads)
-            co_return odata();
-        if (uri == "/redfish/v1/$metadata" && reads)
-            co_return metadata();
-        if (uri == "/redfish/v1/EventService/SSE" && reads && session) {
+        if (stream && session) {
+            if (request.method != "GET")
+                co_return method_refused("GET");
             auto response = co_await events.stream(std::move(session));
             co_return std::move(response);
         }
@@ -104,7 +68,22 @@ struct Redfish::Impl {
         }
         if (const TaskRecord* task = session && reads ? tasks.monitored(uri) : nullptr)
             co_return monitor_response(*task);
-        auto response = co_await answerer.answer(request, uri, std::move(session));
+        auto response = co_await resource(request, uri, std::move(session));
+        co_return std::move(response);
+    }
+
+    Task<Response> resource(const Request& request, const std::string& uri,
+                            WebSessions::Ptr session) {
+        if (request.method != "GET" || !session) {
+            auto response = co_await answerer.answer(request, uri, std::move(session));
+            co_return std::move(response);
+        }
+        std::string key = session->token() + "\n" + request.path + "?" + request.raw_query + "\n" +
+                          request.header("if-none-match");
+        SharedReads::Read read = [this, &request, &uri, session] {
+            return answerer.answer(request, uri, session);
+        };
+        auto response = co_await shared_reads.answer(std::move(key), std::move(read));
         co_return std::move(response);
     }
 
@@ -112,7 +91,9 @@ struct Redfish::Impl {
     EventHub events;
     Services services;
     std::vector<Resource> all;
+    Documents documents;
     Answerer answerer;
+    SharedReads shared_reads;
     Streams streams;
 };
 
