@@ -139,7 +139,7 @@ bool ImageReader::line_is_short() const { return window_.best_latency() <= short
 /// part of what the line carries while one read waits for it, lest the next read wait for them.
 std::size_t ImageReader::first_touch() const {
     if (line_is_short())
-        return window_.path_bytes() / 2 / block_size;
+        return 0;
     return window_.limit() / (window_.starting() ? touch_share / 2 : touch_share);
 }
 
