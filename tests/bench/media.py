@@ -152,7 +152,7 @@ class Lom(Mounted):
         server = bench.server
         uri = f"sshfs://{server.user}@127.0.0.1:{line.port}:{remote}"
         self.media = LomMedia(folder, uri, server.credentials(password=False, key=True),
-                              options=[*bench.options, *options]).wait_ready()
+                              options=[*bench.options, *options], new_session=True).wait_ready()
         self.path = self.media.file
 
     def processes(self):

@@ -20,7 +20,9 @@ def mounted(path):
 
 
 class LomMedia:
-    def __init__(self, folder, uri, credentials=None, known_hosts=None, control=True, options=()):
+    def __init__(self, folder, uri, credentials=None, known_hosts=None, control=True, options=(),
+                 new_session=False):
+        """`new_session`: as lomd starts it, so that Linux shares the processors out as it does there."""
         self.folder = Path(folder)
         self.file = self.folder / "image"
         if not mounted(self.file):
@@ -39,7 +41,7 @@ class LomMedia:
             os.close(writer)
             argv += ["--credentials-fd", str(reader)]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, start_new_session=new_session,
                                         pass_fds=() if reader is None else (reader,))
         if reader is not None:
             os.close(reader)
