@@ -1,6 +1,7 @@
 #include "kvms/readers/reader.h"
 
 #include "base/json_fields.h"
+#include "base/sanitized.h"
 #include "kvms/media/confinement.h"
 #include "kvms/media/reader_wire.h"
 
@@ -31,7 +32,7 @@ Result<void> confine(bool low_ports) {
     signal(SIGPIPE, SIG_IGN);
     const rlimit memory{most_memory, most_memory};
     const rlimit none{0, 0};
-    if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_DATA, &memory) != 0)
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || (!sanitized && setrlimit(RLIMIT_DATA, &memory) != 0))
         return Fault{FaultKind::internal, "The reader cannot be limited."};
     const auto holds = media::confine({.low_ports = low_ports, .with_parent = true});
     return holds ? Result<void>() : holds.fault();

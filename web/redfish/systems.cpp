@@ -238,7 +238,7 @@ Resource system() {
                               {"ConsoleEntryCommand", "start -script /HOST/console"},
                               {"SharedWithManagerCLI", true},
                               {"HotKeySequenceDisplay", "#. leaves the console"}});
-    one.constant("SerialConsole/MaxConcurrentSessions", 500);
+    one.constant("SerialConsole/MaxConcurrentSessions", 600);
     one.constant("GraphicalConsole",
                  json::object{{"ServiceEnabled", true},
                               {"MaxConcurrentSessions", 100},
