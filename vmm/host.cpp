@@ -18,6 +18,7 @@
 namespace lom::vmm {
 
 using namespace std::chrono_literals;
+using SystemTime = std::chrono::system_clock::time_point;
 
 namespace {
 
@@ -400,7 +401,7 @@ struct Host::Impl {
         if (name == "SHUTDOWN")
             on_shutdown(data.reason);
         else if (name == "RESET" && data.reason == "guest-reset")
-            on_guest_reset();
+            on_guest_reset(data.time);
         else if (name == "STOP" || name == "RESUME" || name == "SUSPEND" || name == "WAKEUP")
             check();
         else if (name == "BLOCK_IO_ERROR" && data.action == "report")
@@ -432,7 +433,7 @@ struct Host::Impl {
         else if (status != HostStatus::stopped || io.held()) {
             io.over(false);
             set_status(HostStatus::stopped, why_stopped(state));
-            event(Severity::critical, detail);
+            picture_ends(Severity::critical, detail);
         }
     }
 
@@ -450,13 +451,14 @@ struct Host::Impl {
         if (reason == "guest-reset")
             return on_trapped_reset();
         if (reason == "guest-shutdown")
-            event(Severity::info, "The guest has shut down.");
+            picture_ends(Severity::info, "The guest has shut down.");
         else if (reason == "host-signal" || reason == "host-qmp-quit")
-            event(Severity::major, "The host's power was cut from outside of the service processor "
-                                   "(" +
-                                       reason + ").");
+            picture_ends(Severity::major,
+                         "The host's power was cut from outside of the service processor "
+                         "(" +
+                             reason + ").");
         else
-            event(Severity::major, "The host has stopped (" + reason + ").");
+            picture_ends(Severity::major, "The host has stopped (" + reason + ").");
         set_status(HostStatus::powering_off, "");
         end_qemu(Next::off);
     }
@@ -481,9 +483,10 @@ struct Host::Impl {
         restart("The guest has reset the host.", std::exchange(started, nullptr));
     }
 
-    void on_guest_reset() {
+    /// The firmware may have painted over the guest's picture by now.
+    void on_guest_reset(SystemTime when) {
         if (!reset_timer)
-            event(Severity::info, "The guest has reset the host.");
+            picture_ends(Severity::info, "The guest has reset the host.", when);
         reset_timer = loop.after(reset_burst, [this] { reset_timer.reset(); });
     }
 
@@ -556,7 +559,7 @@ struct Host::Impl {
     void cut_power(const std::string& why, Done done) {
         if (!qemu)
             return done(wrong_state("The host is being taken over; try again in a second."));
-        event(Severity::info, why);
+        picture_ends(Severity::info, why);
         if (done)
             stopping.push_back(std::move(done));
         set_status(HostStatus::powering_off, "");
@@ -578,7 +581,7 @@ struct Host::Impl {
     void restart(const std::string& why, Done done) {
         if (!qemu)
             return;
-        event(Severity::info, why);
+        picture_ends(Severity::info, why);
         answer_start(wrong_state("The host was reset before it was up."));
         started = std::move(done);
         set_status(HostStatus::restarting, "");
@@ -668,7 +671,11 @@ struct Host::Impl {
         observer.changed();
     }
 
-    void event(Severity severity, const std::string& text) { observer.event({severity, text}); }
+    void event(Severity severity, const std::string& text) { observer.event({severity, text, {}}); }
+    void picture_ends(Severity severity, const std::string& text,
+                      SystemTime when = SystemTime::clock::now()) {
+        observer.event({severity, text, when});
+    }
 
     void command(const char* name, const char* arguments, Done done) {
         if (!qemu)

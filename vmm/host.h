@@ -43,6 +43,8 @@ enum class Severity { info, minor, major, critical };
 struct HostEvent {
     Severity severity = Severity::info;
     std::string text; ///< a sentence for the event log
+    /// When the guest's picture ended with it: a reset, a panic, the power.
+    std::optional<std::chrono::system_clock::time_point> ends_picture;
 };
 
 /// Where a host lives and what it may use; the same for its whole life.

@@ -25,7 +25,16 @@ QmpFields fields_of(const json::object* object) {
             .action = text(*object, "action"),
             .node = text(*object, "node-name"),
             .tray_open = flag(*object, "tray-open"),
-            .json = {}};
+            .json = {},
+            .time = {}};
+}
+
+std::chrono::system_clock::time_point time_of(const json::object* timestamp) {
+    if (timestamp == nullptr)
+        return {};
+    return std::chrono::system_clock::time_point(
+        std::chrono::seconds(number<std::uint32_t>(*timestamp, "seconds")) +
+        std::chrono::microseconds(number<std::uint32_t>(*timestamp, "microseconds")));
 }
 
 std::uint64_t id_of(const json::object& object) {
@@ -52,10 +61,13 @@ Result<QmpMessage> message_of(const std::string& line) {
         return not_qmp("it sends something that is not QMP");
     if (object->contains("QMP"))
         return QmpMessage{.kind = QmpMessage::Kind::greeting};
-    if (object->contains("event"))
-        return QmpMessage{.kind = QmpMessage::Kind::event,
-                          .name = text(*object, "event"),
-                          .data = fields_of(member(*object, "data"))};
+    if (object->contains("event")) {
+        QmpMessage message{.kind = QmpMessage::Kind::event,
+                           .name = text(*object, "event"),
+                           .data = fields_of(member(*object, "data"))};
+        message.data.time = time_of(member(*object, "timestamp"));
+        return message;
+    }
     if (const json::value* result = object->if_contains("return")) {
         QmpMessage message{.kind = QmpMessage::Kind::answer,
                            .id = id_of(*object),

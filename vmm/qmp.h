@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ struct QmpFields {
     std::string node;   ///< BLOCK_IO_ERROR
     bool tray_open = false;
     std::string json; ///< all of an answer, as text
+    /// Of an event, by the system's clock; 1970 where QEMU does not say.
+    std::chrono::system_clock::time_point time;
 };
 
 struct QmpMessage {

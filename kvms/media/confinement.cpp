@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "base/sanitized.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -27,13 +28,6 @@ namespace lom::media {
 namespace {
 
 constexpr uid_t nobody = 65534;
-
-// The sanitizers' own calls and files are not ours to list.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 
 Fault failed(const std::string& what, int error) {
     return {FaultKind::internal,

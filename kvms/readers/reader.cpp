@@ -2,6 +2,7 @@
 
 #include "base/json_fields.h"
 #include "base/process.h"
+#include "base/sanitized.h"
 #include "kvms/media/reader_wire.h"
 
 #include <boost/json.hpp>
@@ -68,7 +69,7 @@ Result<void> confine(std::span<const int> keep) {
     const rlimit memory{most_memory, most_memory};
     const rlimit none{0, 0};
     if (!keep_capabilities(keep) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_DATA, &memory) != 0)
+        setrlimit(RLIMIT_CORE, &none) != 0 || (!sanitized && setrlimit(RLIMIT_DATA, &memory) != 0))
         return Fault{FaultKind::internal, "The reader cannot be confined."};
     return {};
 }

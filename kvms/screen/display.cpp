@@ -186,7 +186,7 @@ Result<void> Display::begin_rect(std::string_view bytes) {
         if (rect_.width == 0 || rect_.height == 0)
             next_rect();
         else
-            state_ = State::pixels;
+            begin_pixels();
         return {};
     case desktop_size:
         if (const auto resized = resize(rect_.width, rect_.height); !resized)
@@ -213,13 +213,18 @@ Result<void> Display::begin_rect(std::string_view bytes) {
 Result<void> Display::resize(int width, int height) {
     if (!Frame::allows(width, height))
         return nonsense("a picture of " + std::to_string(width) + " x " + std::to_string(height));
-    if (handlers_.resizing)
-        handlers_.resizing();
+    handlers_.changing();
     frame_.resize(width, height);
     changed_.clear();
     handlers_.resized();
     ask(false);
     return {};
+}
+
+void Display::begin_pixels() {
+    state_ = State::pixels;
+    if (changed_.empty())
+        handlers_.changing();
 }
 
 void Display::take_pixels(std::string_view bytes) {

@@ -19,8 +19,8 @@ class Display {
   public:
     struct Handlers {
         std::function<void(std::string)> send;
-        /// The next update changes the size: the picture as it is may be looked at a last time.
-        std::function<void()> resizing;
+        /// The picture as it is, whole or not, may be looked at a last time.
+        std::function<void()> changing;
         std::function<void()> resized; ///< the picture is black now
         /// An update is complete; `changed` may be empty.
         std::function<void(const std::vector<Rect>& changed)> updated;
@@ -65,6 +65,7 @@ class Display {
     Result<void> skip(std::size_t bytes);
     Result<void> begin_rect(std::string_view bytes);
     Result<void> resize(int width, int height);
+    void begin_pixels();
     void take_pixels(std::string_view bytes);
     void take_cursor(std::string_view bytes);
     void next_rect();

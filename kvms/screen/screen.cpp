@@ -287,7 +287,12 @@ void Screen::follow_host(bool on, const std::string& state, const std::string& e
     impl_->follow_host(on, state, event);
 }
 
-void Screen::keep_last() { impl_->tell({{"do", "keep"}}); }
+void Screen::keep_last(std::chrono::system_clock::time_point at) {
+    const auto since_1970 = at.time_since_epoch();
+    impl_->tell(
+        {{"do", "keep"},
+         {"at", std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count()}});
+}
 
 Result<UniqueFd> Screen::connect_viewer(const ViewerRequest& request) {
     int ends[2];

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "kvms/screen/typist.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -77,8 +78,8 @@ class Screen {
     const ScreenStatus& status() const;
     /// The host runs: its display is (still) to be shown. False: it is off.
     void follow_host(bool on, const std::string& state, const std::string& event);
-    /// Keeps the picture as it is, before what just happened to the host changes it.
-    void keep_last();
+    /// Something ended what the host showed; keeps the picture as it was at that time.
+    void keep_last(std::chrono::system_clock::time_point at);
 
     /// The viewer's end of a connection that speaks RFB 3.8.
     Result<UniqueFd> connect_viewer(const ViewerRequest& request);

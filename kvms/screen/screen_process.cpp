@@ -4,6 +4,7 @@
 #include "base/stream.h"
 #include "kvms/screen/display.h"
 #include "kvms/screen/json_lines.h"
+#include "kvms/screen/past.h"
 #include "kvms/screen/picture.h"
 #include "kvms/screen/png.h"
 #include "kvms/screen/text_reader.h"
@@ -22,7 +23,7 @@ namespace json = boost::json;
 namespace lom::kvms {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
+using Clock = Past::Clock;
 
 namespace {
 
@@ -31,17 +32,7 @@ using namespace fields;
 // A reset takes the old QEMU away and brings a new one: viewers go on seeing the picture meanwhile.
 constexpr auto notice_after = 1500ms;
 constexpr auto pace_without_viewers = 250ms;
-// The picture before a reset is wanted, and QEMU may have sent the one after it already: black, or
-// of another size.
-constexpr auto settled = 300ms;
-// Younger displays show nothing of the guest's yet.
-constexpr auto grown_up = 1s;
 constexpr std::size_t most_queued_input = 64U << 10U;
-
-bool one_colour(const Frame& frame) {
-    return std::all_of(frame.pixels.begin(), frame.pixels.end(),
-                       [&](std::uint32_t pixel) { return pixel == frame.pixels.front(); });
-}
 
 /// Sealed: whoever gets it may read it without fear that it changes.
 Result<UniqueFd> memory_file(const std::string& content) {
@@ -150,6 +141,7 @@ struct ScreenProcess::Impl {
                                       if (link)
                                           link->send(std::move(bytes));
                                   },
+                              .changing = [this] { on_changing(); },
                               .resized = [this] { on_resized(); },
                               .updated = [this](const auto& changed) { on_updated(changed); },
                               .cursor = [this](Cursor c) { viewers->set_cursor(std::move(c)); },
@@ -169,19 +161,19 @@ struct ScreenProcess::Impl {
     }
 
     void on_resized() {
-        last_resize = Clock::now();
         if (!std::exchange(live, true))
-            live_since = last_resize;
+            live_since = Clock::now();
         notice_timer.reset();
         viewers->frame_resized();
         report();
     }
 
     void on_updated(const std::vector<Rect>& changed) {
-        if (!changed.empty())
+        if (!changed.empty()) {
+            whole_since = Clock::now();
+            ++drawings;
             viewers->frame_changed(changed);
-        if (Clock::now() - before_time > settled)
-            remember();
+        }
         request_again();
     }
 
@@ -199,11 +191,9 @@ struct ScreenProcess::Impl {
     }
 
     void lose_display() {
-        const bool was_live = live;
+        if (live)
+            keep(Clock::now());
         forget_display();
-        if (was_live)
-            keep();
-        before = {};
         viewers->set_cursor({});
         typist.forget();
         report();
@@ -213,6 +203,10 @@ struct ScreenProcess::Impl {
     void forget_display() {
         live = false;
         leds = 0;
+        drawings = 0;
+        whole_since.reset();
+        past.forget();
+        forget_timer.reset();
         pace.reset();
         link.reset();
         display.reset();
@@ -236,23 +230,31 @@ struct ScreenProcess::Impl {
             show_notice();
     }
 
-    void take_keep(const json::object&) {
-        if (live && Clock::now() - live_since > grown_up)
-            keep();
-    }
-
     // -- the last picture
 
-    void remember() {
-        if (!live || one_colour(frame))
+    void on_changing() {
+        if (!whole_since)
             return;
-        before = frame;
-        before_time = Clock::now();
+        past.changing(frame, *std::exchange(whole_since, std::nullopt), Clock::now());
+        forget_timer = loop.after(Past::reach, [this] {
+            if (whole_since)
+                past.forget(); // whatever happened meanwhile, it happened to the picture at hand
+        });
     }
 
-    void keep() {
-        const bool gone = (live && Clock::now() - last_resize < settled) || one_colour(frame);
-        last = gone && !before.pixels.empty() ? before : frame;
+    void take_keep(const json::object& message) {
+        const Past::Time at{std::chrono::microseconds(number<std::int64_t>(message, "at"))};
+        if (live && at > live_since)
+            keep(at);
+    }
+
+    void keep(Past::Time at) {
+        if (drawings < 2) // QEMU's own first picture says that the guest has drawn nothing
+            return;
+        if (whole_since)
+            past.keep(frame, *std::exchange(whole_since, std::nullopt));
+        if (const Frame* then = past.at(at))
+            last = *then;
     }
 
     // -- viewers
@@ -348,11 +350,11 @@ struct ScreenProcess::Impl {
     UniqueFd listener;
     std::vector<Font> fonts; ///< at least one
     Frame frame;
-    Frame before; ///< a moment ago, if that was not black
-    Frame last;   ///< before the last reset, panic or power-off
-    Clock::time_point before_time;
-    Clock::time_point last_resize;
-    Clock::time_point live_since;
+    Past past;                             ///< of the frame
+    Frame last;                            ///< before the last reset, panic or power-off
+    std::optional<Past::Time> whole_since; ///< none: being drawn, or a part of the past already
+    Past::Time live_since;
+    unsigned drawings = 0; ///< since then
     HostNotice notice;
     int leds = 0;           ///< of the host's keyboard, as RFB has them
     bool live = false;      ///< the frame is the host's
@@ -365,6 +367,7 @@ struct ScreenProcess::Impl {
     std::unique_ptr<Stream> lomd;
     Loop::Handle accept_watch;
     Loop::Handle pace;
+    Loop::Handle forget_timer;
     Loop::Handle notice_timer;
 };
 

@@ -240,7 +240,8 @@ void ManagedHost::restart_crashed() {
         restart_soon_.reset();
         if (!host_->crashed())
             return;
-        log_event({vmm::Severity::major, "The host is reset, because autorestart says so."});
+        log_event({vmm::Severity::major, "The host is reset, because autorestart says so.",
+                   std::nullopt});
         host_->reset(true, [](const Result<void>&) {});
     });
 }
@@ -252,7 +253,8 @@ void ManagedHost::show_on_screen() {
 }
 
 void ManagedHost::log_event(const vmm::HostEvent& event) {
-    screen_.keep_last();
+    if (event.ends_picture)
+        screen_.keep_last(*event.ends_picture);
     last_event_ = time_now() + "  " + event.text;
     show_on_screen();
     events_.append("Host", event.severity == vmm::Severity::info ? "Log" : "Fault",

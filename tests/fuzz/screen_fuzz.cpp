@@ -49,7 +49,7 @@ void fuzz_viewer(std::string_view bytes, std::size_t cut, bool password) {
 void fuzz_display(std::string_view bytes, std::size_t cut) {
     Frame frame;
     Display display(frame, {.send = [](const std::string&) {},
-                            .resizing = [] {},
+                            .changing = [] {},
                             .resized =
                                 [&frame] {
                                     if (!Frame::allows(frame.width, frame.height))

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from tests.support.lomd import BUILD, PASSWORD, Lomd, wait_until
+from tests.support.lomd import BUILD, PASSWORD, Lomd, sanitized, wait_until
 from tests.support.redfish import Client, no_check
 from tests.support.websocket import WebSocket
 
@@ -311,7 +311,7 @@ def test_the_screen_by_websocket_speaks_rfb(sp, client):
 
 def test_lom_web_is_confined(sp):
     status = open(f"/proc/{web_pid(sp)}/status").read()
-    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+    assert "NoNewPrivs:\t1" in status and f"Seccomp:\t{0 if sanitized() else 2}" in status
     if os.geteuid() == 0:
         assert "Uid:\t65534" in status and "CapEff:\t0000000000000000" in status
 

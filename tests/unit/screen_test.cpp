@@ -2,6 +2,7 @@
 #include "base/files.h"
 #include "kvms/screen/display.h"
 #include "kvms/screen/keys.h"
+#include "kvms/screen/past.h"
 #include "kvms/screen/picture.h"
 #include "kvms/screen/png.h"
 #include "kvms/screen/rfb.h"
@@ -31,7 +32,7 @@ struct DisplayTest : ::testing::Test {
     int cursor_width = -1;
     Display display{frame,
                     {.send = [this](const std::string& bytes) { sent += bytes; },
-                     .resizing = [] {},
+                     .changing = [] {},
                      .resized = [] {},
                      .updated =
                          [this](const std::vector<Rect>& rects) {
@@ -119,6 +120,62 @@ TEST_F(DisplayTest, keys_are_extended_once_qemu_says_so) {
     sent.clear();
     display.key('a', 0x1e, true);
     EXPECT_EQ(sent, std::string("\xff\0\0\1\0\0\0a\0\0\0\x1e", 12));
+}
+
+// -- what the screen showed
+
+struct PastTest : ::testing::Test {
+    static constexpr Past::Time start{std::chrono::hours(1)};
+    Past past;
+
+    static Past::Time at(int milliseconds) {
+        return start + std::chrono::milliseconds(milliseconds);
+    }
+    /// The picture `colour` was there from then until then; 0: blank.
+    void show(std::uint32_t colour, int from, int until, int side = 100) {
+        Frame frame;
+        frame.resize(side, side);
+        frame.pixels.back() = colour;
+        past.changing(frame, at(from), at(until));
+    }
+    std::uint32_t seen(int time) const { return past.at(at(time))->pixels.back(); }
+};
+
+TEST_F(PastTest, shows_what_was_there_however_late_it_is_asked) {
+    EXPECT_EQ(past.at(start), nullptr);
+    show(1, 0, 5000);
+    show(2, 5000, 5200);
+    show(3, 5200, 6000);
+    EXPECT_EQ(seen(4999), 1U);
+    EXPECT_EQ(seen(5000), 2U);
+    EXPECT_EQ(seen(9000), 3U);
+    EXPECT_EQ(seen(-1), 1U) << "the oldest there is";
+}
+
+TEST_F(PastTest, prefers_what_was_there_before_the_screen_went_blank) {
+    show(1, 0, 1000);
+    show(0, 1000, 1200);
+    show(2, 1200, 2000);
+    EXPECT_EQ(seen(1100), 1U);
+    EXPECT_EQ(seen(1300), 2U);
+    past.forget();
+    show(0, 0, 1000);
+    EXPECT_EQ(seen(1100), 0U);
+}
+
+TEST_F(PastTest, is_short_for_a_film_but_knows_the_picture_before_it) {
+    show(1, 0, 60'000);
+    constexpr int large = 1000; // 4 MB
+    for (int time = 60'000; time < 62'500; time += 33)
+        show(static_cast<std::uint32_t>(time), time, time + 33, large);
+    EXPECT_EQ(seen(59'000), 1U);
+    EXPECT_NEAR(seen(62'000), 62'000, 1533);
+}
+
+TEST_F(PastTest, ends) {
+    for (int time = 0; time < 60'000; time += 5'000)
+        show(static_cast<std::uint32_t>(time + 1), time, time + 5'000);
+    EXPECT_EQ(seen(0), 40'001U);
 }
 
 // -- what viewers send
