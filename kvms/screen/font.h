@@ -24,8 +24,9 @@ class Font {
         Glyph dots;
     };
 
-    /// Finds a font of 16, 14 or 8 rows inside a video BIOS by the shape of its letters.
-    static Result<Font> from_video_bios(std::string_view bios, int height);
+    /// Finds a font of 16, 14 or 8 rows inside a program by the shape of its letters: text modes
+    /// have that of the video BIOS, and Linux draws its own like that inside QEMU.
+    static Result<Font> of_vga(std::string_view program, int height);
     /// Finds the font of the graphics console inside EDK2's firmware (OVMF): 19 rows.
     static Result<Font> from_uefi(std::string_view firmware);
     /// No character at all: pictures without words, screens that cannot be read.

@@ -17,23 +17,31 @@ int complain(const std::string& sentence) {
 
 using lom::kvms::Font;
 
-/// Those that are found; the first is for the SP's own pictures and may be empty.
-std::vector<Font> fonts_of(const std::string& video_bios, const std::string& uefi) {
+struct FontFiles {
+    std::string video_bios = "/usr/share/seabios/vgabios-stdvga.bin";
+    std::string qemu = "/usr/bin/qemu-system-x86_64";
+    std::string uefi = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+};
+
+/// Those that are found; the first is for the SP's own pictures and may be empty. A host without
+/// UEFI needs no font of it.
+std::vector<Font> fonts_of(const FontFiles& files) {
     std::vector<Font> fonts;
-    const auto bios = lom::read_file(video_bios);
-    for (const int height : {16, 14, 8}) {
-        auto font = bios ? Font::from_video_bios(*bios, height) : bios.fault();
+    const auto add = [&fonts](lom::Result<Font> font) {
         if (font)
             fonts.push_back(std::move(*font));
-        else
-            complain(font.fault().message + " Some screens cannot be read as text.");
-    }
-    if (fonts.empty())
+    };
+    if (const auto bios = lom::read_file(files.video_bios))
+        for (const int height : {16, 14, 8})
+            add(Font::of_vga(*bios, height));
+    if (fonts.empty()) {
+        complain("There are no fonts in " + files.video_bios + "; text modes cannot be read.");
         fonts.emplace_back();
-    // The package is there where hosts have UEFI.
-    if (const auto firmware = lom::read_file(uefi))
-        if (auto font = Font::from_uefi(*firmware))
-            fonts.push_back(std::move(*font));
+    }
+    if (const auto qemu = lom::read_file(files.qemu))
+        add(Font::of_vga(*qemu, 16));
+    if (const auto uefi = lom::read_file(files.uefi))
+        add(Font::from_uefi(*uefi));
     return fonts;
 }
 
@@ -43,18 +51,17 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     int control_fd = -1;
     std::string host = "host";
-    std::string bios = "/usr/share/seabios/vgabios-stdvga.bin";
-    std::string uefi = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+    FontFiles files;
     CLI::App app("Shows one host's screen to VNC viewers; started by lomd.", "lom-kvm");
     app.set_version_flag("--version", "lom-kvm " LOM_VERSION);
     app.add_option("--control-fd", control_fd, "Listening socket for lomd")->required();
     app.add_option("--host", host, "Its name");
-    app.add_option("--video-bios", bios, "Where the fonts of text modes are taken from");
-    app.add_option("--uefi", uefi, "Where the font of UEFI's console is taken from");
+    app.add_option("--video-bios", files.video_bios, "Has the fonts of text modes");
+    app.add_option("--qemu", files.qemu, "Has the font of Linux's frame buffer console");
+    app.add_option("--uefi", files.uefi, "Has the font of UEFI's console");
     CLI11_PARSE(app, argc, argv);
     lom::Loop loop;
-    const lom::kvms::ScreenProcess screen(loop, lom::UniqueFd(control_fd), host,
-                                          fonts_of(bios, uefi));
+    const lom::kvms::ScreenProcess screen(loop, lom::UniqueFd(control_fd), host, fonts_of(files));
     if (const auto confined = lom::kvms::confine(); !confined)
         return complain(confined.fault().message);
     loop.run();
