@@ -29,6 +29,7 @@ constexpr auto awaited = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t longest_input = 15U << 10U;
 constexpr std::size_t longest_screen_message = 1U << 20U; // of a viewer: clipboard text
 constexpr std::size_t piece = 16U << 10U;
+constexpr auto word_of_the_session = 100ms;
 
 using Descriptor = asio::posix::stream_descriptor;
 
@@ -86,7 +87,9 @@ asio::awaitable<void> to_browser(WebSocket& socket, Descriptor& fd, Upgrade::Kin
                 co_return;
             continue;
         }
-        if (count <= 0) { // lomd has gone, or ended it
+        if (count <= 0) { // lomd has gone, or ended it: with its session, then that is heard soon
+            asio::steady_timer pause(co_await asio::this_coro::executor, word_of_the_session);
+            co_await pause.async_wait(awaited);
             co_await socket.async_close(websocket::close_code::service_restart, awaited);
             co_return;
         }

@@ -70,7 +70,7 @@ Result<void> Library::check_name(const std::string& name) {
     const bool fine = !name.empty() && name.size() <= longest_name && name[0] != '.' &&
                       name[0] != '-' && std::all_of(name.begin(), name.end(), [](char c) {
                           return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-                                 std::strchr("._+-", c) != nullptr;
+                                 std::string_view("._+-").find(c) != std::string_view::npos;
                       });
     if (!fine)
         return Fault{FaultKind::invalid_value,

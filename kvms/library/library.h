@@ -50,6 +50,8 @@ class Library {
     std::string path_of(const std::string& name) const { return place_.folder + "/" + name; }
     /// Letters, digits, '.', '_', '+' and '-'; not a '.' or '-' in front.
     static Result<void> check_name(const std::string& name);
+    /// Whether an image of this name could come.
+    Result<void> check_free(const std::string& name) const;
 
     // -- room
 
@@ -99,7 +101,6 @@ class Library {
     void on_digest(const std::string& name, const Stamp& stamp, const std::string& sha256);
     std::optional<Stamp> stamp_of(const std::string& name) const;
     bool written(const std::string& name) const;
-    Result<void> check_free(const std::string& name) const;
     Result<void> check_unused(const std::string& name, const char* deed) const;
     void seal(const std::string& path) const;
     void load_index();

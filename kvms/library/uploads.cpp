@@ -54,6 +54,17 @@ bool is_being_written(const std::string& path) {
     return false;
 }
 
+/// The last part of the path that stands there in the server's log.
+std::optional<std::string> name_between(const std::string& line, std::string_view before,
+                                        std::string_view behind) {
+    const std::size_t begin = line.find(before);
+    const std::size_t end = line.rfind(behind);
+    if (begin == std::string::npos || end == std::string::npos || end < begin + before.size())
+        return std::nullopt;
+    const std::string path = line.substr(begin + before.size(), end - begin - before.size());
+    return path.substr(path.rfind('/') + 1);
+}
+
 /// Names are the client's: what a terminal could obey goes.
 std::string printable(std::string name) {
     for (char& c : name)
@@ -73,6 +84,7 @@ struct Uploads::Session {
     std::uint64_t most = 0;             ///< bytes of one file
     std::unique_ptr<Stream> words;
     std::string line;
+    std::string opened;               ///< to be written, by the line before
     std::set<std::string> unfinished; ///< that the server closed itself
     std::vector<std::string> complaints;
     std::optional<int> status;
@@ -162,27 +174,28 @@ void Uploads::listen(const std::shared_ptr<Session>& session, UniqueFd words) {
     });
 }
 
-/// forced close "x.iso" bytes read 0 written 4711: the client did not finish it.
 void Uploads::hear(Session& session, std::string_view bytes) {
-    constexpr std::string_view forced = "forced close \"";
     for (const char c : bytes) {
-        if (c != '\n') {
-            if (session.line.size() < longest_line)
-                session.line += c;
-            continue;
-        }
-        const std::string line = std::exchange(session.line, {});
-        const std::size_t begin = line.find(forced);
-        const std::size_t end = line.rfind("\" bytes read ");
-        if (begin != std::string::npos && end != std::string::npos && end > begin) {
-            const std::string path =
-                line.substr(begin + forced.size(), end - begin - forced.size());
-            session.unfinished.insert(path.substr(path.rfind('/') + 1));
-        }
-        if (line.starts_with("lom-sftp: ") && session.complaints.size() < most_complaints)
-            session.complaints.push_back("SFTP cannot be confined on this machine (" + line +
-                                         "); use 'load -source URI /SP/media'.");
+        if (c == '\n')
+            hear_line(session, std::exchange(session.line, {}));
+        else if (session.line.size() < longest_line)
+            session.line += c;
     }
+}
+
+/// forced close "x.iso" bytes read 0 written 4711: the client did not finish it.
+/// open "/x.iso" flags WRITE,CREATE,TRUNCATE mode 0644, sent status Permission denied: it is there.
+void Uploads::hear_line(Session& session, const std::string& line) {
+    const std::string opened = std::exchange(session.opened, {});
+    if (const auto name = name_between(line, "forced close \"", "\" bytes read "))
+        session.unfinished.insert(*name);
+    else if (const auto wanted = name_between(line, "open \"", "\" flags WRITE"))
+        session.opened = *wanted;
+    else if (line.starts_with("sent status Permission denied") && library_.find(opened))
+        tell(session, "put " + opened, library_.check_free(opened));
+    else if (line.starts_with("lom-sftp: ") && session.complaints.size() < most_complaints)
+        session.complaints.push_back("SFTP cannot be confined on this machine (" + line +
+                                     "); use 'load -source URI /SP/media'.");
 }
 
 void Uploads::look_soon(const std::shared_ptr<Session>& session) {

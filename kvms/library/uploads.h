@@ -43,6 +43,7 @@ class Uploads {
     struct Session;
     void listen(const std::shared_ptr<Session>& session, UniqueFd words);
     void hear(Session& session, std::string_view bytes);
+    void hear_line(Session& session, const std::string& line);
     void look_soon(const std::shared_ptr<Session>& session);
     void look(Session& session, bool at_end);
     void follow_links(Session& session);

@@ -38,7 +38,14 @@ void FlightWindow::received(const Mark& mark, std::size_t bytes, bool busy, Time
     if (latency <= tolerated(best_latency()) && busy)
         limit_ += (starting_ ? 1 : grow_per_round_trip / limit_) * blocks;
     note_queue(latency, now);
-    limit_ = std::clamp(limit_, double{min_limit}, double{max_limit});
+    limit_ = std::clamp(limit_, double{min_limit}, most_useful());
+}
+
+/// Twice what the path holds finds out whether it holds more; beyond that requests only queue, and
+/// their replies fill the server's buffers and leave our processor's caches.
+double FlightWindow::most_useful() const {
+    const double path = static_cast<double>(path_bytes()) / block_size;
+    return std::min(double{max_limit}, first_limit + 2 * path);
 }
 
 /// Where replies queue, all of them are late; where only we or the server were kept from work for a

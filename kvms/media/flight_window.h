@@ -15,6 +15,7 @@ using TimePoint = Clock::time_point;
 class FlightWindow {
   public:
     static constexpr std::size_t min_limit = 4;
+    static constexpr std::size_t first_limit = 16;
     static constexpr std::size_t max_limit = 256;
 
     /// What has to be remembered with each request.
@@ -37,6 +38,7 @@ class FlightWindow {
     Clock::duration best_latency() const;
 
   private:
+    double most_useful() const;
     void note_queue(Clock::duration latency, TimePoint now);
     void note_latency(Clock::duration latency, TimePoint now);
     void note_rate(const Mark& mark, TimePoint now);
@@ -44,7 +46,7 @@ class FlightWindow {
     // Minimum over this span and the one before it: a route that got longer is forgiven.
     static constexpr auto latency_span = std::chrono::seconds(30);
 
-    double limit_ = 16;
+    double limit_ = first_limit;
     bool starting_ = true;
     std::uint64_t delivered_ = 0;
     TimePoint delivered_at_{};

@@ -2,6 +2,8 @@
 // file open, until nobody has. It opens nothing, and reads requests of the kernel only.
 #include "kvms/media/keeper.h"
 
+#include "base/sanitized.h"
+
 #include <linux/fuse.h>
 #include <poll.h>
 #include <seccomp.h>
@@ -25,9 +27,8 @@ constexpr std::size_t largest_request = (1U << 20U) + (64U << 10U); // the kerne
 bool confine() {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return false;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true; // the sanitizers' own calls are not ours to list
-#else
+    if (sanitized)
+        return true;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     bool allowed = filter != nullptr;
     for (const int call : {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(poll), SCMP_SYS(ppoll),
@@ -36,7 +37,6 @@ bool confine() {
         allowed = allowed && seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
     allowed = allowed && seccomp_load(filter) == 0;
     return allowed; // what the filter was made in is not worth a further system call
-#endif
 }
 
 template <typename T>

@@ -3,6 +3,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -182,6 +183,8 @@ class Obedience {
         const UniqueFd theirs(ends[1]);
         const auto process = spawn({.argv = {domain_.reader},
                                     .fds = {{theirs.get(), 0}, {STDERR_FILENO, 2}},
+                                    .capabilities = {CAP_NET_BIND_SERVICE, CAP_SETGID, CAP_SETUID,
+                                                     CAP_SYS_ADMIN}, // it gives them up
                                     .new_session = false,
                                     .environment = {"HOME=/nonexistent", "PATH=/usr/bin:/bin"}});
         if (!process)

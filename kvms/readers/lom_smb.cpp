@@ -25,8 +25,8 @@ using namespace lom;
 using media::Problem;
 using media::Status;
 
-constexpr int answer_limit = 8000; // milliseconds
-constexpr int idle_limit = 500;    // likewise
+constexpr int answer_limit = 8000;                 // milliseconds
+constexpr int idle_limit = 500;                    // likewise
 constexpr std::uint32_t longest_order = 8U << 20U; // more than lom-media ever asks for
 
 std::string escaped(const std::string& text) {
@@ -34,7 +34,7 @@ std::string escaped(const std::string& text) {
     std::string result;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) != 0 || std::strchr("/-._", c) != nullptr) {
+        if (std::isalnum(byte) != 0 || std::string_view("/-._").find(c) != std::string_view::npos) {
             result += c;
             continue;
         }

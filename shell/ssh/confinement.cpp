@@ -1,3 +1,5 @@
+#include "base/sanitized.h"
+
 #include "shell/ssh/confinement.h"
 
 #include <fcntl.h>
@@ -16,13 +18,6 @@
 namespace lom::shell {
 
 namespace {
-
-// The sanitizers' own calls are not ours to list.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 
 struct FilterDeleter {
     void operator()(void* filter) const { seccomp_release(filter); }

@@ -1,6 +1,7 @@
 #include "shell/ssh/reach.h"
 
 #include "base/fd.h"
+#include "base/sanitized.h"
 
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -15,13 +16,6 @@
 namespace lom::shell {
 
 namespace {
-
-// The sanitizers have files of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 
 constexpr std::uint64_t look = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t run = LANDLOCK_ACCESS_FS_EXECUTE;

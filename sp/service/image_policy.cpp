@@ -6,6 +6,8 @@ namespace lom {
 
 namespace {
 
+constexpr std::size_t longest_authorities = 48U << 10U;
+
 bool may_name_loopback(const ImagePolicySettings& settings, Roles roles) {
     return *settings.loopback == LoopbackImages::admin && roles.intersects(Role::admin);
 }
@@ -34,6 +36,15 @@ std::vector<std::string> ImagePolicySettings::options(Roles roles) const {
     for (const std::string& scheme : *allowed_schemes)
         options.push_back("--allowed-scheme=" + scheme);
     return options;
+}
+
+Result<void> check_authorities(const std::string& pem) {
+    if (pem.empty() ||
+        (pem.size() <= longest_authorities && pem.starts_with("-----BEGIN CERTIFICATE-----")))
+        return {};
+    return Fault{FaultKind::invalid_value,
+                 "Give certificates as PEM in one line, newlines as \\n: -----BEGIN "
+                 "CERTIFICATE-----\\n..., at most 48 KiB."};
 }
 
 } // namespace lom

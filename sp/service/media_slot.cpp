@@ -120,11 +120,13 @@ void MediaSlot::follow() {
 void MediaSlot::serve() {
     if (from_library())
         return serve_from_library();
-    drive_.open(
-        current_.uri, {*settings_.username, *settings_.password, with_newlines(*settings_.ssh_key)},
-        {with_newlines(*settings_.tls_ca), *settings_.tls_pin, policy_.options(roles_of_image()),
-         static_cast<std::uint64_t>(*settings_.cache_size),
-         static_cast<std::uint64_t>(*settings_.disk_cache_size)});
+    const std::string& authorities =
+        settings_.tls_ca->empty() ? *policy_.tls_ca : *settings_.tls_ca;
+    drive_.open(current_.uri,
+                {*settings_.username, *settings_.password, with_newlines(*settings_.ssh_key)},
+                {with_newlines(authorities), *settings_.tls_pin, policy_.options(roles_of_image()),
+                 static_cast<std::uint64_t>(*settings_.cache_size),
+                 static_cast<std::uint64_t>(*settings_.disk_cache_size)});
 }
 
 /// What the policy lets the image do hangs on who named it.
@@ -169,8 +171,11 @@ void MediaSlot::serve_from_library() {
 void MediaSlot::leave() {
     if (!before_guest_)
         return left();
-    if (!std::exchange(leaving_, true)) // one that cannot read it any more is not asked
+    if (!std::exchange(leaving_, true)) {
+        told_locked_ = false;
+        // One that cannot read it any more is not asked.
         eject(host_->held_by(device_.drive) || !image().operational());
+    }
     changed_();
 }
 
@@ -253,6 +258,10 @@ void MediaSlot::on_host_changed() {
         changed_();
     }
     if (!waits_for().empty()) {
+        if (!std::exchange(told_locked_, true))
+            log_event("State", "info",
+                      "The guest has locked the tray with the image " + current_.uri +
+                          ", and is asked to open it.");
         changed_();
         answer_waiters();
     }

@@ -178,6 +178,7 @@ class MediaSlot {
     bool before_guest_ = false; ///< the host was told to insert it
     bool inserted_ = false;     ///< and has done so
     bool leaving_ = false;      ///< the guest is asked to give the image back
+    bool told_locked_ = false;  ///< that it has locked the tray meanwhile
     unsigned turn_ = 0;         ///< answers to earlier turns' requests do not count
     bool ejected_by_guest_ = false;
     std::string problem_;

@@ -2,11 +2,13 @@
 
 #include "base/process.h"
 #include "base/stream.h"
+#include "sp/service/one_line.h"
 
 #include <boost/json.hpp>
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -40,6 +42,15 @@ Result<Pipe> make_pipe() {
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return Fault{FaultKind::internal, "Too many open files."};
     return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+/// A file of no folder, for lom-media to open as /dev/fd/N.
+Result<UniqueFd> memory_file(const std::string& content) {
+    UniqueFd fd(memfd_create("openlom", MFD_CLOEXEC));
+    if (!fd ||
+        write(fd.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size()))
+        return Fault{FaultKind::internal, "There is no memory for the authorities."};
+    return fd;
 }
 
 /// "size 4711", which it says first; 0: not yet.
@@ -104,11 +115,21 @@ Transfers::begin(const Remote& remote, const char* direction, std::uint64_t most
         "3",      "--known-hosts", known_hosts_, "--max-bytes", std::to_string(most)};
     for (std::string& option : policy_.options(remote.roles))
         argv.push_back(std::move(option));
-    const auto process = spawn({.argv = std::move(argv),
-                                .fds = {{pipes[0].read.get(), 0},
-                                        {to < 0 ? pipes[1].write.get() : to, 1},
-                                        {pipes[2].write.get(), 2},
-                                        {pipes[3].read.get(), 3}}});
+    SpawnOptions options{.argv = std::move(argv),
+                         .fds = {{pipes[0].read.get(), 0},
+                                 {to < 0 ? pipes[1].write.get() : to, 1},
+                                 {pipes[2].write.get(), 2},
+                                 {pipes[3].read.get(), 3}}};
+    UniqueFd authorities;
+    if (!policy_.tls_ca->empty()) {
+        auto file = memory_file(with_newlines(*policy_.tls_ca));
+        if (!file)
+            return file.fault();
+        authorities = std::move(*file);
+        options.fds.push_back({authorities.get(), 4});
+        options.argv.insert(options.argv.end(), {"--tls-ca", "/dev/fd/4"});
+    }
+    const auto process = spawn(options);
     if (!process)
         return process.fault();
     auto run = std::make_shared<Run>();

@@ -13,19 +13,9 @@ namespace lom {
 namespace {
 
 constexpr std::int64_t longest_outage = 7 * 86400;
-constexpr std::size_t longest_authorities = 48U << 10U;
 constexpr std::uint64_t least_cache = 2U << 20U;
 constexpr std::uint64_t most_cache = std::uint64_t{64} << 30U;
 constexpr std::uint64_t most_disk_cache = std::uint64_t{16} << 40U;
-
-Result<void> check_authorities(const std::string& pem) {
-    if (pem.empty() ||
-        (pem.size() <= longest_authorities && pem.starts_with("-----BEGIN CERTIFICATE-----")))
-        return {};
-    return Fault{FaultKind::invalid_value,
-                 "Give certificates as PEM in one line, newlines as \\n: -----BEGIN "
-                 "CERTIFICATE-----\\n..., at most 48 KiB."};
-}
 
 Result<void> check_pin(const std::string& pin) {
     static constexpr std::string_view begin = "sha256//";
@@ -133,7 +123,7 @@ Target::Ptr remote_target(MediaSlot& slot, Log& audit) {
         settings.tls_ca,
         {.name = "tls_ca",
          .doc = "Certificates of the authorities that an https server is checked by: PEM in one "
-                "line, newlines as \\n; empty: those of the service processor's machine.",
+                "line, newlines as \\n; empty: those of image_policy.",
          .write = role,
          .check = check_authorities,
          .changed = changed});

@@ -65,6 +65,14 @@ Target::Ptr image_policy_target(ImagePolicySettings& settings) {
          .doc = "Who may name the service processor's own machine (127.0.0.1, localhost). admin: "
                 "accounts with the role a.",
          .write = Role::admin});
+    target->persistent<std::string>(
+        settings.tls_ca,
+        {.name = "tls_ca",
+         .doc = "Certificates of the authorities that https servers are checked by where a "
+                "device names none of its own: PEM in one line, newlines as \\n; empty: those of "
+                "the service processor's machine.",
+         .write = Role::admin,
+         .check = check_authorities});
     return target;
 }
 

@@ -12,6 +12,9 @@ from tests.support.browser import Browser
 from tests.support.guest import must
 from tests.support.image_server import ImageServer
 from tests.support.lomd import PASSWORD, Lomd, wait_until
+from tests.support.redfish import Client
+from tests.support.rfb import Viewer
+from tests.support.websocket import WebSocket, Wire
 
 PAGES = {"overview": "Overview", "console": "Console", "media": "Media", "boot": "Boot", "hardware": "Hardware",
          "users": "Users", "logs": "Logs", "services": "Services", "processor": "Service processor"}
@@ -282,13 +285,38 @@ def test_the_keyboard_alone_reaches_another_page(sp, browser):
     kim.see("Logs", "h1")
 
 
-def test_the_page_lives_through_a_killed_lomd(sp, ann):
+def refreshed(viewer):
+    """Whether the screen still sends its viewer a whole picture."""
+    before = viewer.updates
+    viewer.request(False)
+    while viewer.updates == before:
+        viewer.take_message()
+    return True
+
+
+def test_the_page_and_five_viewers_live_through_a_killed_lomd(sp, ann):
+    client = Client(sp)
+    viewers = [Viewer(Wire(WebSocket(sp.ports["https"], "/console/screen?access=view", client.headers)))
+               for _ in range(5)]
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
     ann.go("overview")
+    ann.see("Virtual Host", "main")
     sp.kill9()
     ann.see("does not answer", "main", 10)
+    assert all(refreshed(viewer) for viewer in viewers)
     sp.start()
+    back = time.monotonic()
     ann.order("miss", text="does not answer", within="main")
     ann.see("Virtual Host", "main")
+    ann.go("console")
+    ann.see("You type", "[aria-labelledby=serial-title]")
+    whole = time.monotonic() - back
+    assert all(refreshed(viewer) for viewer in viewers)
+    assert client.get("/redfish/v1/Systems/host0").status == 200
+    for viewer in viewers:
+        viewer.close()
+    assert whole < 3
 
 
 def test_nothing_was_asked_of_others_nor_forbidden(sp, ann, browser):

@@ -21,7 +21,7 @@ import pytest
 
 from tests.support import isos
 from tests.support.guest import get, must, power_off, wait_for
-from tests.support.lomd import BUILD, Lomd, wait_until
+from tests.support.lomd import Lomd, sanitized, wait_until
 from tests.support.rfb import Control, Viewer
 
 pytestmark = pytest.mark.skipif(bool(Lomd.missing()), reason=Lomd.missing())
@@ -102,11 +102,6 @@ def see(sp, text, limit=10):
         return wait_until(there, limit, f"{text!r} on the screen")
     except AssertionError as late:
         raise AssertionError(f"{late}; it says {seen[0]!r}") from None
-
-
-def sanitized():
-    """The sanitizers' own calls are in no filter."""
-    return b"__asan_init" in (BUILD / "lom-kvm").read_bytes()
 
 
 # ---- what is seen

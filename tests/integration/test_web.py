@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from tests.support.lomd import BUILD, PASSWORD, Lomd, wait_until
+from tests.support.lomd import BUILD, PASSWORD, Lomd, sanitized, wait_until
 from tests.support.redfish import Client, no_check
 from tests.support.websocket import WebSocket
 
@@ -273,6 +273,18 @@ def test_the_serial_console_by_websocket(sp, client):
         assert again.until(b"guest\r\n").startswith(b"hello")
 
 
+def test_every_viewer_gets_every_byte_the_slow_one_too(sp, client):
+    lines = b"".join(b"%07d all work and no play\r\n" % i for i in range(100_000))
+    viewers = [WebSocket(sp.ports["https"], "/console/serial", client.headers) for _ in range(4)]
+    for viewer in viewers:
+        assert json.loads(viewer.receive())["type"] == "attached"
+    with open(sp.state_dir / "hosts/host0/console.log", "ab") as log:
+        log.write(lines)
+    for viewer in viewers:  # the last ones are not read meanwhile: their sockets fill
+        assert viewer.until(b"%07d all work and no play\r\n" % 99_999).endswith(lines)  # behind the history
+        viewer.close()
+
+
 @pytest.mark.skipif(not (BUILD / "lom-kvm").exists(), reason="lom-kvm is not built")
 def test_the_screen_by_websocket_speaks_rfb(sp, client):
     def opened(query):
@@ -299,7 +311,7 @@ def test_the_screen_by_websocket_speaks_rfb(sp, client):
 
 def test_lom_web_is_confined(sp):
     status = open(f"/proc/{web_pid(sp)}/status").read()
-    assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+    assert "NoNewPrivs:\t1" in status and f"Seccomp:\t{0 if sanitized() else 2}" in status
     if os.geteuid() == 0:
         assert "Uid:\t65534" in status and "CapEff:\t0000000000000000" in status
 
@@ -393,16 +405,20 @@ def test_webhooks_are_signed_retried_and_survive_lomd(sp, client, tmp_path):
     receiver.server.shutdown()
 
 
-def test_revoking_a_session_cuts_its_console_within_a_second(sp, client):
+def test_revoking_a_session_cuts_its_consoles_within_a_second(sp, client):
     other = Client(sp)
-    with WebSocket(sp.ports["https"], "/console/serial", other.headers) as console:
-        console.receive()
-        began = time.monotonic()
-        assert client.delete(other.session).status == 204
+    paths = ["/console/serial", "/console/screen?access=view"]
+    consoles = [WebSocket(sp.ports["https"], path, other.headers) for path in paths]
+    for console in consoles:
+        assert console.status == 101 and console.receive()
+    began = time.monotonic()
+    assert client.delete(other.session).status == 204
+    for console in consoles:
         while console.receive() is not None:
             pass
         assert time.monotonic() - began < 1
         assert console.closed == 1008
+        console.close()
     assert other.get(SYSTEM).status == 401
 
 

@@ -19,6 +19,12 @@ import time
 import pexpect
 
 BUILD = pathlib.Path(os.environ.get("LOM_BUILD", pathlib.Path(__file__).parents[2] / "build"))
+
+
+def sanitized():
+    """Whether the programs are a sanitizer's: it needs more memory, and no filter of system calls has its own."""
+    program = (BUILD / "lomd").read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
 PASSWORD = "Correct-Horse-7"
 PROMPT = "\r\n-> $"
 SSH_OPTIONS = [

@@ -98,3 +98,18 @@ class WebSocket:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Wire:
+    """The bytes of a websocket's messages as a socket gives them, for tests.support.rfb.Viewer."""
+
+    def __init__(self, websocket):
+        self.websocket = websocket
+        self.settimeout = websocket.socket.settimeout
+        self.close = websocket.close
+
+    def sendall(self, data):
+        self.websocket.send(bytes(data))
+
+    def recv(self, _count):
+        return self.websocket.receive() or b""

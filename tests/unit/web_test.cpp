@@ -1,9 +1,11 @@
 // What lom-web does with text from strangers: addresses, queries, filters.
 #include "web/http.h"
 #include "web/json.h"
+#include "web/redfish/headers.h"
 #include "web/redfish/messages.h"
 #include "web/redfish/query.h"
 #include "web/redfish/resource.h"
+#include "web/redfish/shared_reads.h"
 #include "web/redfish/tasks.h"
 
 #include <gtest/gtest.h>
@@ -48,6 +50,90 @@ TEST(Http, base64_is_decoded_and_nonsense_said) {
     EXPECT_TRUE(fine);
     (void)base64_decoded("cm9v dDp", fine);
     EXPECT_FALSE(fine);
+}
+
+TEST(Headers, accept_takes_a_type_a_family_or_all) {
+    for (const char* fine : {"", " ", "*/*", "application/*", "Application/JSON",
+                             "text/html, application/json ;q=0.1", "x,*/*;q=0.001"})
+        EXPECT_TRUE(accepts(fine, "application/json")) << fine;
+    for (const char* wrong : {"text/html", "application/json;q=0", "*/*;q=0.0", "text/*", ",", ";",
+                              "application", "application/jsonx"})
+        EXPECT_FALSE(accepts(wrong, "application/json")) << wrong;
+}
+
+/// Readings that end when the test says so.
+struct Readings {
+    SharedReads shared;
+    std::vector<std::function<void(std::string)>> under_way; ///< "!" throws
+    std::vector<std::string> answers;
+    std::string key = "key";
+
+    Task<Response> read() {
+        auto wait = later<std::string>([this](std::function<void(std::string)> done) {
+            under_way.push_back(std::move(done));
+        });
+        Response response;
+        response.body = co_await wait;
+        if (response.body == "!")
+            throw std::runtime_error("on purpose");
+        co_return response;
+    }
+    void ask() {
+        SharedReads::Read reading = [this] { return read(); };
+        detach<Response>(shared.answer(key, std::move(reading)), [this](Response response) {
+            answers.push_back(response.status == 200 ? *response.shared_body
+                                                     : std::to_string(response.status));
+        });
+    }
+    void end(std::size_t number, std::string text) {
+        const auto done = under_way.at(number);
+        done(std::move(text));
+    }
+};
+
+using Texts = std::vector<std::string>;
+
+TEST(SharedReads, who_comes_during_a_reading_shares_the_next_one) {
+    Readings readings;
+    readings.ask();
+    readings.ask();
+    readings.ask();
+    EXPECT_EQ(1U, readings.under_way.size());
+    readings.end(0, "first");
+    EXPECT_EQ(Texts{"first"}, readings.answers) << "read before the others had asked";
+    EXPECT_EQ(2U, readings.under_way.size());
+    readings.ask(); // while the second is under way
+    readings.end(1, "second");
+    EXPECT_EQ((Texts{"first", "second", "second"}), readings.answers);
+    readings.end(2, "third");
+    EXPECT_EQ((Texts{"first", "second", "second", "third"}), readings.answers);
+    readings.ask();
+    EXPECT_EQ(4U, readings.under_way.size()) << "nothing is kept";
+    readings.end(3, "fourth");
+}
+
+TEST(SharedReads, other_things_are_read_beside_it) {
+    Readings readings;
+    readings.ask();
+    readings.key = "other";
+    readings.ask();
+    ASSERT_EQ(2U, readings.under_way.size());
+    readings.end(1, "other");
+    readings.end(0, "first");
+    EXPECT_EQ((Texts{"other", "first"}), readings.answers);
+}
+
+TEST(SharedReads, a_reading_that_fails_leaves_nobody_waiting) {
+    Readings readings;
+    readings.ask();
+    readings.ask();
+    readings.ask();
+    readings.end(0, "!");
+    readings.end(1, "!");
+    EXPECT_EQ((Texts{"500", "500", "500"}), readings.answers);
+    readings.ask();
+    readings.end(2, "fine");
+    EXPECT_EQ("fine", readings.answers.back());
 }
 
 TEST(Filter, compares_texts_numbers_and_what_is_inside) {
