@@ -7,8 +7,10 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lom::kvms {
@@ -41,6 +43,28 @@ class Font {
   private:
     int height_ = 16;
     std::vector<Character> characters_;
+};
+
+/// What screens are read with. Those of graphics modes are looked for when they are wanted.
+class Fonts {
+  public:
+    Fonts(std::vector<Font> text_modes, std::function<std::vector<Font>()> find_others)
+        : fonts_(std::move(text_modes)), find_others_(std::move(find_others)) {
+        if (fonts_.empty())
+            fonts_.emplace_back();
+    }
+    /// To write with.
+    const Font& first() const { return fonts_.front(); }
+    const std::vector<Font>& all() {
+        if (const auto find = std::exchange(find_others_, nullptr))
+            for (Font& font : find())
+                fonts_.push_back(std::move(font));
+        return fonts_;
+    }
+
+  private:
+    std::vector<Font> fonts_;
+    std::function<std::vector<Font>()> find_others_;
 };
 
 std::string utf8_of(char32_t code);
