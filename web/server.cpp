@@ -121,6 +121,7 @@ struct Server::Impl {
 
     struct Visit {
         TlsStream* stream = nullptr;
+        bool new_here = true; ///< has asked nothing before
     };
     using Beginners = std::list<Visit>;
 
@@ -128,7 +129,7 @@ struct Server::Impl {
     struct Place {
         Place(Impl& owner_in, TlsStream& stream) : owner(owner_in) {
             ++owner.connections;
-            begin(stream);
+            begin(stream, true);
         }
         Place(const Place&) = delete;
         Place& operator=(const Place&) = delete;
@@ -139,10 +140,10 @@ struct Server::Impl {
             if (owner.connections == 0 && owner.drained)
                 owner.loop.post(owner.drained);
         }
-        void begin(TlsStream& stream) {
+        void begin(TlsStream& stream, bool new_here) {
             if (standing)
                 return;
-            owner.beginners.push_back({&stream});
+            owner.beginners.push_back({&stream, new_here});
             at = std::prev(owner.beginners.end());
             standing = true;
         }
@@ -232,7 +233,7 @@ struct Server::Impl {
         http::request_parser<http::string_body> parser;
         parser.header_limit(longest_header);
         stream.expires_after(place.standing ? header_limit : idle_limit);
-        place.begin(stream);
+        place.begin(stream, false);
         const auto [header_error, header_size] =
             co_await http::async_read_header(stream, buffer, parser, awaited);
         if (header_error)
@@ -408,7 +409,8 @@ void Server::drain(std::function<void()> done) {
     boost::system::error_code ignored;
     impl_->acceptor.close(ignored);
     for (const Impl::Visit& visit : impl_->beginners)
-        visit.stream->cancel(); // idle, or not done with asking
+        if (!visit.new_here)
+            visit.stream->cancel(); // idle between two requests
     impl_->drain_timer = impl_->loop.after(drain_limit, impl_->drained);
     if (impl_->connections == 0)
         impl_->loop.post(impl_->drained);
