@@ -59,7 +59,10 @@ bool enter_own_root(std::span<const char* const> places) {
     if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0 ||
         mount("none", site, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=755") != 0)
         return false;
-    if (std::all_of(places.begin(), places.end(), put) && swap_roots()) {
+    const mode_t before = umask(022); // other users than the one who builds it live there
+    const bool built = std::all_of(places.begin(), places.end(), put);
+    umask(before);
+    if (built && swap_roots()) {
         (void)mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
                     "size=64k,mode=755");
         return true;

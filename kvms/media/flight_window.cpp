@@ -10,6 +10,8 @@ namespace {
 
 constexpr double shrink = 0.8;
 constexpr double grow_per_round_trip = 4;
+constexpr auto shortest_gap = std::chrono::microseconds(200);
+constexpr std::size_t most_at_start = 64;
 constexpr double rate_decay = 0.999; // per reply
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -32,20 +34,40 @@ void FlightWindow::received(const Mark& mark, std::size_t bytes, bool busy, Time
     const Clock::duration latency = now - mark.sent;
     const double blocks = static_cast<double>(bytes) / block_size;
     note_latency(latency, now);
+    if (delivered_ == 0)
+        first_reply_ = now;
+    else if (!probed_)
+        probe(bytes, now);
     delivered_ += bytes;
     delivered_at_ = now;
     note_rate(mark, now);
     if (latency <= tolerated(best_latency()) && busy)
-        limit_ += (starting_ ? 1 : grow_per_round_trip / limit_) * blocks;
+        limit_ += (starting_ ? prompt(latency) ? 3 : 1 : grow_per_round_trip / limit_) * blocks;
     note_queue(latency, now);
     limit_ = std::clamp(limit_, double{min_limit}, most_useful());
+}
+
+/// The first two replies were asked for at once: what lies between them is the second one's way
+/// through the narrowest place.
+void FlightWindow::probe(std::size_t bytes, TimePoint now) {
+    probed_ = true;
+    const Clock::duration gap = std::max<Clock::duration>(now - first_reply_, shortest_gap);
+    const double path =
+        static_cast<double>(bytes) / block_size * (seconds(best_latency()) / seconds(gap));
+    roomy_ = path >= first_limit;
+    start_ = limit_ = std::clamp(path / 2, double{first_limit}, double{most_at_start});
+}
+
+/// Came as fast as the first one of a burst: on a thin line only that one does.
+bool FlightWindow::prompt(Clock::duration latency) const {
+    return latency <= best_latency() + best_latency() / 8 + std::chrono::milliseconds(2);
 }
 
 /// Twice what the path holds finds out whether it holds more; beyond that requests only queue, and
 /// their replies fill the server's buffers and leave our processor's caches.
 double FlightWindow::most_useful() const {
     const double path = static_cast<double>(path_bytes()) / block_size;
-    return std::min(double{max_limit}, first_limit + 2 * path);
+    return std::min(double{max_limit}, start_ + 2 * path);
 }
 
 /// Where replies queue, all of them are late; where only we or the server were kept from work for a

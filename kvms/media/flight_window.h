@@ -34,10 +34,14 @@ class FlightWindow {
     std::size_t path_bytes() const;
     /// Whether no reply has had to queue yet: the path may hold more than we know.
     bool starting() const { return starting_; }
+    /// Whether the path carried the first bytes so fast that guesses cost nobody anything.
+    bool roomy() const { return roomy_ && starting_; }
     /// Of the fastest replies lately; max() while unknown.
     Clock::duration best_latency() const;
 
   private:
+    void probe(std::size_t bytes, TimePoint now);
+    bool prompt(Clock::duration latency) const;
     double most_useful() const;
     void note_queue(Clock::duration latency, TimePoint now);
     void note_latency(Clock::duration latency, TimePoint now);
@@ -47,6 +51,10 @@ class FlightWindow {
     static constexpr auto latency_span = std::chrono::seconds(30);
 
     double limit_ = first_limit;
+    double start_ = first_limit; ///< limit_ after the first two replies
+    TimePoint first_reply_{};
+    bool probed_ = false;
+    bool roomy_ = false;
     bool starting_ = true;
     std::uint64_t delivered_ = 0;
     TimePoint delivered_at_{};

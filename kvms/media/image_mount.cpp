@@ -219,6 +219,11 @@ Result<void> ImageMount::mount(const ImageFacts& facts) {
     return {};
 }
 
+void ImageMount::read_wider() {
+    if (mounted())
+        impl_->steward.read_wider();
+}
+
 void ImageMount::unmount() {
     if (!mounted())
         return;

@@ -35,6 +35,8 @@ class ImageMount final : public ImageReader::Answerer {
 
     Result<void> mount(const ImageFacts& facts);
     bool mounted() const;
+    /// For a source so near that asking for much costs nothing.
+    void read_wider();
     /// Lazily: who has the file open gets errors from now on. Answer all reads before.
     void unmount();
 

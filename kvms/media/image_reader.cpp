@@ -10,12 +10,13 @@ namespace lom::media {
 namespace {
 
 constexpr std::size_t touch_share = 4;
-/// Below this a read of its own costs no more than to have guessed it.
 constexpr auto short_line = std::chrono::milliseconds(2);
 constexpr std::size_t blocks_to_compare = 4;
 constexpr std::size_t most_requests = 1024;
 /// What demanded reads may have under way beyond the window.
 constexpr std::size_t demand_surplus = 8 * block_size;
+/// Boot loaders lie at an image's start, and read a little here and there, one after the other.
+constexpr std::uint64_t start_blocks = 64;
 constexpr auto idle_before_fill = std::chrono::seconds(1);
 
 bool equal_where_held(const Block& held, const Block& other, std::size_t length) {
@@ -132,11 +133,13 @@ BlockRef ImageReader::block_at(std::uint64_t index) {
     return block;
 }
 
+bool ImageReader::line_is_short() const { return window_.best_latency() <= short_line; }
+
 /// Blocks worth fetching at a place where nobody has read before, if they were sure to be read: a
 /// part of what the line carries while one read waits for it, lest the next read wait for them.
 std::size_t ImageReader::first_touch() const {
-    if (window_.best_latency() <= short_line)
-        return window_.path_bytes() / 2 / block_size;
+    if (line_is_short())
+        return 0;
     return window_.limit() / (window_.starting() ? touch_share / 2 : touch_share);
 }
 
@@ -270,8 +273,13 @@ void ImageReader::opened() {
     state_ = State::open;
     if (store_ && !store_trusted_)
         trust_store();
-    if (!head_)
-        wants_.ahead(0, unasked(0)); // volume descriptor, boot catalogue: they are always wanted
+    if (head_)
+        return;
+    // Volume descriptor, boot catalogue: they are always wanted. In two pieces, the first one
+    // small, because what lies between the replies tells the window what sort of line this is.
+    if (const Granules missing = unasked(0); missing != 0)
+        unfinished_.push_back(flight_of({0, missing & ~(missing - 1)}));
+    wants_.ahead(0, unasked(0));
 }
 
 void ImageReader::trust_store() {
@@ -354,11 +362,27 @@ ImageReader::Flight ImageReader::verification_of(std::uint64_t index) {
     return flight;
 }
 
+/// The start of the image, as far as it costs nobody anything: not on a line where requests queue,
+/// nor on one so short that it saves nothing.
+std::optional<WantList::Piece> ImageReader::next_of_start() {
+    if (!room_for(false) || !window_.roomy() || line_is_short())
+        return std::nullopt;
+    const std::uint64_t end =
+        std::min<std::uint64_t>({start_blocks, block_count(), cache_.capacity() / 4});
+    for (; start_next_ < end; ++start_next_) {
+        if (const Granules missing = unasked(start_next_); missing != 0) {
+            wants_.ahead(start_next_, missing);
+            return wants_.next_ahead(static_cast<unsigned>(reply_limit_ / granule_size));
+        }
+    }
+    return std::nullopt;
+}
+
 /// The whole image bit by bit, never so much at a time that somebody who comes had to wait long.
 std::optional<WantList::Piece> ImageReader::next_fill(TimePoint now) {
     if (!fill_wanted_ || !can_be_filled() || !reads_.empty() ||
         now - last_demand_ < idle_before_fill ||
-        bytes_under_way_ >= std::max<std::size_t>(window_.limit() / 2, 1) * block_size)
+        bytes_under_way_ >= std::min(window_.limit() / 2 * block_size, window_.path_bytes()))
         return std::nullopt;
     for (; fill_next_ < block_count(); ++fill_next_) {
         if (const Granules missing = unasked(fill_next_); missing != 0) {
@@ -394,6 +418,8 @@ std::optional<ImageReader::Flight> ImageReader::next_flight(TimePoint now) {
     std::optional<WantList::Piece> piece = wants_.next_demanded(most);
     if (!piece && room_for(false))
         piece = wants_.next_ahead(most);
+    if (!piece && wants_.idle())
+        piece = next_of_start();
     if (!piece && wants_.idle())
         piece = next_fill(now);
     return piece ? std::optional<Flight>(flight_of(*piece)) : std::nullopt;

@@ -98,6 +98,8 @@ class ImageReader {
         Clock::duration latency{}; ///< of the fastest replies lately; 0: unknown
     };
     Figures figures() const;
+    /// Whether a read of its own costs no more than to have guessed it.
+    bool line_is_short() const;
 
   private:
     struct Read {
@@ -145,6 +147,7 @@ class ImageReader {
     void image_changed();
     bool room_for(bool demanded) const;
     std::optional<Flight> next_flight(TimePoint now);
+    std::optional<WantList::Piece> next_of_start();
     std::optional<WantList::Piece> next_fill(TimePoint now);
     Flight flight_of(const WantList::Piece& piece);
     Flight verification_of(std::uint64_t index);
@@ -178,6 +181,8 @@ class ImageReader {
     BlockStore* store_ = nullptr;
     bool store_trusted_ = false;
     std::set<std::uint64_t> store_samples_; ///< of verify_against_
+
+    std::uint64_t start_next_ = 0; ///< of the image's first blocks
 
     bool fill_wanted_ = false;
     std::uint64_t fill_next_ = 0;

@@ -190,6 +190,8 @@ void ImageServer::became_operational() {
     if (!ready_) {
         ready_ = true;
         report_.volume_id = volume_id(reader_.head());
+        if (reader_.line_is_short())
+            mount_.read_wider();
         report_.identity = identity_of(reader_.facts(), reader_.head());
         std::cout << "ready" << std::endl;
     }

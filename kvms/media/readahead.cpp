@@ -5,7 +5,8 @@
 namespace lom::media {
 
 namespace {
-/// The kernel's own read-ahead runs several requests at once, so they come slightly out of order.
+/// The kernel's own read-ahead runs several requests at once, so they come slightly out of order;
+/// but of what was hardly read, a read before it is another place.
 constexpr std::uint64_t slack = 8;
 /// What is ahead of a stream is this part of what was read of it, until the line is full and beyond
 /// that. Replayed boots say so: more fetches much in vain, less waits more often.
@@ -19,8 +20,9 @@ void Readahead::reset() { streams_.fill(Stream{}); }
 
 Readahead::Stream* Readahead::find(BlockRange read) {
     for (Stream& stream : streams_) {
+        const std::uint64_t back = std::min(slack, stream.read);
         const std::uint64_t behind =
-            std::min(stream.begin, stream.next > slack ? stream.next - slack : 0);
+            std::min(stream.begin, stream.next > back ? stream.next - back : 0);
         if (stream.used > 0 && read.begin >= behind && read.begin <= stream.ahead)
             return &stream;
     }

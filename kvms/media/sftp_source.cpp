@@ -646,6 +646,10 @@ void SftpSource::flush() {
     const std::size_t done = written > 0 ? static_cast<std::size_t>(written) : 0;
     if (done < sending.size())
         outgoing_.insert(0, sending, done);
+    // After each write libssh wants to hear that it may write on, even if nothing is left. The
+    // socket says so at once nearly always, and a watch would cost ten calls of the kernel.
+    if (!failed_ && done == sending.size() && ssh_event_dopoll(event_, 0) == SSH_ERROR)
+        lose("The connection to the server was lost: " + error_text() + ".");
     if (!failed_)
         watch_writable();
 }

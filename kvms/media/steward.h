@@ -34,6 +34,8 @@ class Steward {
 
     Result<UniqueFd> mount(); ///< the descriptor of /dev/fuse
     void unmount();           ///< lazily
+    /// Has the kernel read the mount in pieces of twice the usual size, by whoever opens it later.
+    void read_wider();
     /// Faults: not_found, wrong_state (it is no file), denied.
     Result<UniqueFd> open_file();
     Result<Reader> start_reader();

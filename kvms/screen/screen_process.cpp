@@ -47,12 +47,12 @@ Result<UniqueFd> memory_file(const std::string& content) {
 } // namespace
 
 struct ScreenProcess::Impl {
-    Impl(Loop& loop_in, UniqueFd listener_in, std::string host, std::vector<Font> fonts_in)
+    Impl(Loop& loop_in, UniqueFd listener_in, std::string host, Fonts fonts_in)
         : loop(loop_in), listener(std::move(listener_in)), fonts(std::move(fonts_in)),
           typist(loop,
                  [this](const Stroke& stroke) { press(stroke.keysym, stroke.code, stroke.down); }) {
         notice.name = std::move(host);
-        draw_notice(frame, fonts.front(), notice);
+        draw_notice(frame, fonts.first(), notice);
         viewers.emplace(loop, frame, notice.name,
                         Viewers::Handlers{.key = [this](std::uint32_t keysym, std::uint32_t code,
                                                         bool down) { press(keysym, code, down); },
@@ -216,7 +216,7 @@ struct ScreenProcess::Impl {
         notice_timer.reset();
         if (live)
             return;
-        draw_notice(frame, fonts.front(), notice);
+        draw_notice(frame, fonts.first(), notice);
         viewers->frame_resized();
         report();
     }
@@ -338,7 +338,7 @@ struct ScreenProcess::Impl {
             else
                 answer["fault"] = fd.fault().message;
             answer["file"] = static_cast<bool>(file);
-        } else if (const auto words = read_text(picture, fonts)) {
+        } else if (const auto words = read_text(picture, fonts.all())) {
             answer["text"] = words->text;
             answer["columns"] = words->columns;
             answer["rows"] = words->rows;
@@ -348,7 +348,7 @@ struct ScreenProcess::Impl {
 
     Loop& loop;
     UniqueFd listener;
-    std::vector<Font> fonts; ///< at least one
+    Fonts fonts;
     Frame frame;
     Past past;                             ///< of the frame
     Frame last;                            ///< before the last reset, panic or power-off
@@ -371,8 +371,7 @@ struct ScreenProcess::Impl {
     Loop::Handle notice_timer;
 };
 
-ScreenProcess::ScreenProcess(Loop& loop, UniqueFd listener, std::string host,
-                             std::vector<Font> fonts)
+ScreenProcess::ScreenProcess(Loop& loop, UniqueFd listener, std::string host, Fonts fonts)
     : impl_(std::make_unique<Impl>(loop, std::move(listener), std::move(host), std::move(fonts))) {}
 ScreenProcess::~ScreenProcess() = default;
 

@@ -294,6 +294,15 @@ def cost(bench, megabytes):
     bench.row("memory of one lom-media", "cache bound", f"{over:+.0f} MiB", "at most +24 MiB", over <= 24)
 
 
+def guest(image):
+    """Command of a guest that boots a live CD and powers off."""
+    return ["timeout", "300", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine",
+            "q35,graphics=off", "-accel", "tcg", "-m", "1024", "-display", "none",
+            "-device", "qemu-xhci,id=usb", "-device", "usb-bot,id=bot,bus=usb.0", "-blockdev",
+            f"driver=file,node-name=iso,filename={image},read-only=on", "-device",
+            "scsi-cd,id=cd,bus=bot.0,drive=iso,bootindex=1"]
+
+
 def recorded_boot():
     """(ISO, [(offset, size)]): what QEMU reads while a live CD boots."""
     iso = isos.live()
@@ -301,13 +310,8 @@ def recorded_boot():
     if not trace.exists() or trace.stat().st_mtime < iso.stat().st_mtime:
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder) / "log"
-            subprocess.run(
-                ["timeout", "300", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine",
-                 "q35,graphics=off", "-accel", "tcg", "-m", "1024", "-display", "none", "-serial", "null",
-                 "-device", "qemu-xhci,id=usb", "-device", "usb-bot,id=bot,bus=usb.0", "-blockdev",
-                 f"driver=file,node-name=iso,filename={iso},read-only=on", "-device",
-                 "scsi-cd,id=cd,bus=bot.0,drive=iso,bootindex=1", "-trace", "blk_co_preadv", "-D", log],
-                check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([*guest(iso), "-serial", "null", "-trace", "blk_co_preadv", "-D", log],
+                           check=True, stdin=subprocess.DEVNULL)
             found = re.findall(r"blk_co_preadv .* offset (\d+) bytes (\d+)", log.read_text())
             trace.write_text("\n".join(" ".join(pair) for pair in found))
     reads = [tuple(map(int, line.split())) for line in trace.read_text().splitlines()]
@@ -385,6 +389,36 @@ def warm_boot(bench):
                   f"{statistics.median(warm) * 1000:.0f} and {statistics.median(local) * 1000:.0f} ms")
 
 
+def boot_seconds(image):
+    """From QEMU's start until the live system has done what it does and says so."""
+    begun = time.perf_counter()
+    process = subprocess.Popen([*guest(image), "-serial", "stdio"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+    done = next((time.perf_counter() for line in process.stdout if b"live done" in line), None)
+    process.communicate()
+    assert done, "the guest did not boot"
+    return done - begun
+
+
+def guest_boot(bench, milliseconds):
+    name = f"guest boot under QEMU, {milliseconds} ms"
+    if not bench.wanted(name):
+        return
+    iso = isos.live()
+    iso.read_bytes()
+    line = Line(bench.server, milliseconds)
+    remote, local = [], []
+    for _ in range(max(1, bench.runs // 2)):
+        local.append(boot_seconds(iso))
+        opened = Lom(bench, line, bench.put(iso))
+        remote.append(boot_seconds(opened.path))
+        opened.close()
+    line.close()
+    ratio = statistics.median(remote) / statistics.median(local)
+    bench.at_most(name, "local file", ratio, 1.3,
+                  f"{statistics.median(remote):.1f} and {statistics.median(local):.1f} s")
+
+
 def random_reads(opened, count, size, took):
     chooser = random.Random(id(opened))
     with open(opened.path, "rb", buffering=0) as file:
@@ -447,6 +481,7 @@ def main():
         boot(bench, 50, 13)
         boot(bench, 50, 2.5, HUNDRED_MBIT)
         warm_boot(bench)
+        guest_boot(bench, 50)
         cost(bench, 1024)
         many(bench)
         bench.print_table()

@@ -60,7 +60,7 @@ const std::vector<Font>& fonts() {
         std::vector<Font> found;
         const auto bios = read_file("/usr/share/seabios/vgabios-stdvga.bin");
         for (const int height : {16, 14, 8})
-            found.push_back(Font::from_video_bios(bios ? *bios : "", height).value());
+            found.push_back(Font::of_vga(bios ? *bios : "", height).value());
         return found;
     }();
     return all;

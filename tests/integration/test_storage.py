@@ -1,5 +1,6 @@
 """The remote image through lomd: its statuses, insertion and ejection under a running Linux, secrets."""
 
+import json
 import pathlib
 import random
 import subprocess
@@ -7,7 +8,8 @@ import subprocess
 import pytest
 
 from tests.support import isos
-from tests.support.guest import STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, wait_for
+from tests.support.guest import (STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, rows_of,
+                                 wait_for)
 from tests.support.image_server import ImageServer, descendants, free_port
 from tests.support.lomd import Lomd, wait_until
 
@@ -100,9 +102,9 @@ def test_operational(remote, server):
 
 def test_taking_an_image_out_is_no_problem(remote, server):
     must(remote, f"set {REMOTE} server_URI={server.uri('hello-LOMHELLO.iso')}", f"set {STORAGE} mode=disabled")
-    last = [line for line in remote.lom("show -script /SP/logs/event/list").stdout.splitlines()
-            if "hello-LOMHELLO.iso: disabled" in line][0]
-    assert " info " in last, last
+    rows = rows_of(json.loads(remote.lom("show -o json /SP/logs/event/list").stdout))
+    last = next(row for row in rows if "hello-LOMHELLO.iso: disabled" in row["Description"])
+    assert last["Severity"] == "info", last
 
 
 @pytest.mark.parametrize("change,status,says", [

@@ -85,6 +85,15 @@ TEST_F(MediaConfinement, leaves_what_reading_an_image_takes) {
     })) << "known host keys are read so";
 }
 
+TEST_F(MediaConfinement, leaves_what_libraries_read) {
+    const mode_t before = umask(077); // as lom-media has it
+    for (const char* file : {"/dev/urandom", "/etc/passwd", "/etc/hosts", "/etc/nsswitch.conf"})
+        EXPECT_TRUE(allowed([file] { return opens(file, O_RDONLY); })) << file;
+    for (const char* folder : {"/etc", "/usr/lib", "/usr/share"})
+        EXPECT_TRUE(allowed([folder] { return opens(folder, O_RDONLY | O_DIRECTORY); })) << folder;
+    umask(before);
+}
+
 TEST_F(MediaConfinement, no_program_is_started_and_no_process_touched) {
     EXPECT_FALSE(allowed([] {
         execl("/bin/true", "true", nullptr);

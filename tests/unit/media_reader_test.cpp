@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -112,6 +113,46 @@ TEST_F(ReaderTest, ASmallReadCostsLittle) {
     EXPECT_LE(reader_.bytes_received() - before, 4 * block_size);
 }
 
+TEST_F(ReaderTest, OnALongLineTheStartOfTheImageComesUnasked) {
+    image_ = random_image(40 * block_size);
+    open();
+    const auto first = reader_.next_request(now_);
+    const auto rest = reader_.next_request(now_);
+    ASSERT_TRUE(first && rest);
+    EXPECT_EQ(first->length, granule_size) << "small, to measure the line by";
+    EXPECT_FALSE(reader_.next_request(now_)) << "nothing is known of the line yet";
+    now_ += 50ms;
+    answer_request(*first, block_size);
+    now_ += 1ms;
+    answer_request(*rest, block_size);
+    read(30 * block_size, 1000);
+    const auto demanded = reader_.next_request(now_);
+    ASSERT_TRUE(demanded);
+    EXPECT_EQ(demanded->offset / block_size, 30U) << "what is demanded goes first";
+    std::set<std::uint64_t> asked;
+    while (const auto request = reader_.next_request(now_))
+        asked.insert(request->offset / block_size);
+    EXPECT_TRUE(asked.contains(1) && asked.contains(5));
+}
+
+TEST_F(ReaderTest, OnAShortOrThinLineItDoesNot) {
+    image_ = random_image(40 * block_size);
+    for (const auto& [round_trip, gap] : {std::pair{1ms, 0ms}, std::pair{50ms, 20ms}}) {
+        ImageReader reader(64 * block_size, *this);
+        reader.open({image_.size(), 1, {}});
+        const auto first = reader.next_request(now_);
+        const auto rest = reader.next_request(now_);
+        ASSERT_TRUE(first && rest);
+        now_ += round_trip;
+        (void)reader.room(first->id, first->length);
+        reader.received(first->id, first->length, now_);
+        now_ += gap;
+        (void)reader.room(rest->id, rest->length);
+        reader.received(rest->id, rest->length, now_);
+        EXPECT_FALSE(reader.next_request(now_));
+    }
+}
+
 TEST_F(ReaderTest, TheWholeImageIsFetchedWhenNobodyWantsAnything) {
     reader_.fill(true);
     open();
@@ -140,7 +181,7 @@ TEST_F(ReaderTest, WhatDoesNotFitIsNotFilled) {
 TEST_F(ReaderTest, BlocksAreFetchedOnce) {
     open();
     read(0, image_.size());
-    EXPECT_EQ(serve(), 6);
+    EXPECT_EQ(serve(), 7) << "the first block comes in two pieces";
     expect_read(100, 4 * block_size);
     EXPECT_EQ(reader_.bytes_received(), image_.size());
 }
@@ -427,25 +468,72 @@ TEST(Readahead, StreamsAreKeptApart) {
     }
 }
 
-TEST(FlightWindow, GrowsWhileRepliesAreFastAndShrinksWhenTheyQueue) {
-    FlightWindow window;
-    TimePoint now = TimePoint{} + 1h;
-    EXPECT_EQ(window.path_bytes(), 0U);
-    for (int i = 0; i < 500; ++i) {
-        const auto mark = window.sent(now);
-        now += 10ms;
-        window.received(mark, block_size, true, now);
+/// A line with a server at its end that answers in order, always as full as the window allows.
+class WindowTest : public testing::Test {
+  protected:
+    void serve(std::size_t blocks, Clock::duration round_trip, double bytes_per_second) {
+        const auto way = std::chrono::duration_cast<Clock::duration>(
+            std::chrono::duration<double>(block_size / bytes_per_second));
+        while (blocks-- > 0) {
+            while (under_way_.size() < window_.limit()) {
+                free_ = std::max(free_, now_ + round_trip) + way;
+                under_way_.push_back({window_.sent(now_), free_});
+            }
+            now_ = under_way_.front().second;
+            window_.received(under_way_.front().first, block_size, true, now_);
+            under_way_.pop_front();
+        }
     }
-    EXPECT_EQ(window.limit(), FlightWindow::max_limit);
-    EXPECT_NEAR(static_cast<double>(window.path_bytes()), block_size, block_size / 10.0);
-    for (int i = 0; i < 500; ++i) {
-        const auto mark = window.sent(now);
-        now += 100ms;
-        window.received(mark, block_size, true, now);
-        if (window.limit() == FlightWindow::min_limit)
-            return;
+    /// As the engine begins: a small piece and the rest of a block.
+    void begin(Clock::duration round_trip, double bytes_per_second) {
+        const auto first = window_.sent(now_);
+        const auto second = window_.sent(now_);
+        now_ += round_trip;
+        window_.received(first, granule_size, false, now_);
+        now_ += std::chrono::duration_cast<Clock::duration>(
+            std::chrono::duration<double>(block_size / bytes_per_second));
+        window_.received(second, block_size - granule_size, false, now_);
     }
-    FAIL() << "still " << window.limit();
+
+    static constexpr double megabyte = 1e6;
+    FlightWindow window_;
+    TimePoint now_ = TimePoint{} + 1h;
+    TimePoint free_{};
+    std::deque<std::pair<FlightWindow::Mark, TimePoint>> under_way_;
+};
+
+TEST_F(WindowTest, FillsALongWideLineWithinAFewRoundTrips) {
+    begin(50ms, 300 * megabyte);
+    EXPECT_TRUE(window_.roomy());
+    EXPECT_GE(window_.limit(), 2 * FlightWindow::first_limit);
+    const TimePoint begun = now_;
+    serve(300, 50ms, 300 * megabyte);
+    EXPECT_LT(now_ - begun, 350ms);
+    EXPECT_GT(window_.limit() * block_size, 0.05 * 300 * megabyte) << "what the line holds";
+}
+
+TEST_F(WindowTest, AThinLineIsKnownByTheFirstBlock) {
+    begin(50ms, 12.5 * megabyte);
+    EXPECT_FALSE(window_.roomy());
+    EXPECT_EQ(window_.limit(), FlightWindow::first_limit);
+    serve(300, 50ms, 12.5 * megabyte);
+    EXPECT_FALSE(window_.starting());
+    EXPECT_LT(window_.limit(), 2 * FlightWindow::first_limit);
+    EXPECT_NEAR(static_cast<double>(window_.path_bytes()), 0.06 * 12.5 * megabyte, block_size);
+}
+
+TEST_F(WindowTest, OnAShortLineLittleIsUnderWay) {
+    begin(200us, 900 * megabyte);
+    serve(5000, 200us, 900 * megabyte);
+    EXPECT_LE(window_.limit(), 2 * FlightWindow::first_limit);
+}
+
+TEST_F(WindowTest, ShrinksWhenRepliesQueue) {
+    begin(10ms, 500 * megabyte);
+    serve(500, 10ms, 500 * megabyte);
+    const std::size_t wide = window_.limit();
+    serve(300, 10ms, 5 * megabyte);
+    EXPECT_LT(window_.limit(), wide / 4);
 }
 
 } // namespace
