@@ -32,6 +32,11 @@ class ControlLink {
     /// A fresh connection that is nobody's yet.
     Result<void> connect();
     bool is_open() const { return stream_ != nullptr; }
+    /// What is asked now would wait until something that may take long is answered.
+    bool is_occupied() const {
+        return !waiting_.empty() || (!sent_.empty() && sent_.back().passes_fd);
+    }
+    const std::string& path() const { return path_; }
     void call(control::Request request, Done done);
     void close();
     /// When lomd closed, or answered out of step.

@@ -55,6 +55,11 @@ WebSession::WebSession(Loop& loop, std::unique_ptr<ControlLink> link, control::H
 Task<Result<ControlLink::Answer>> WebSession::ask(control::Request request) {
     const auto keep = shared_from_this();
     const bool may_repeat = request.op == "show" || request.op == "describe";
+    if (may_repeat && !ended_ && link_->is_open() && link_->is_occupied()) {
+        auto answer = co_await ask_aside(request);
+        if (answer)
+            co_return std::move(answer);
+    }
     for (int attempt = 0; attempt < 2; ++attempt) {
         const bool back = co_await wait_for_link();
         if (ended_)
@@ -74,6 +79,35 @@ Task<Result<ControlLink::Answer>> WebSession::ask(control::Request request) {
         }
     }
     co_return ended_ ? over() : away();
+}
+
+Task<Result<ControlLink::Answer>> WebSession::ask_aside(control::Request request) {
+    const auto keep = shared_from_this();
+    if (!aside_)
+        aside_ = std::make_unique<ControlLink>(loop_, link_->path());
+    if (!aside_->is_open()) {
+        if (!aside_->connect())
+            co_return away();
+        // Others may ask meanwhile: their questions go out behind this one.
+        auto resume = later<Result<ControlLink::Answer>>([this](ControlLink::Done done) {
+            aside_->call(
+                {.op = "resume", .version = control::protocol_version, .ticket = hello_.ticket},
+                std::move(done));
+        });
+        auto answer = co_await resume;
+        const auto hello = decoded<control::Hello>(std::move(answer), control::decode_hello);
+        if (!hello && aside_)
+            aside_->close();
+        if (!hello)
+            co_return hello.fault();
+    }
+    if (!aside_) // it ended meanwhile
+        co_return over();
+    auto call = later<Result<ControlLink::Answer>>([this, &request](ControlLink::Done done) {
+        aside_->call(std::move(request), std::move(done));
+    });
+    auto answer = co_await call;
+    co_return std::move(answer);
 }
 
 /// Whether the link is ours, after a while if need be.
@@ -147,6 +181,7 @@ void WebSession::end() {
     const auto keep = shared_from_this();
     retry_.reset();
     link_->close();
+    aside_.reset();
     settle(false);
     for (const auto& weak : std::exchange(attachments_, {}))
         if (const auto attachment = weak.lock())

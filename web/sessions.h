@@ -54,6 +54,8 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
   private:
     friend class WebSessions;
     Task<Result<ControlLink::Answer>> ask(control::Request request);
+    /// On a second link, while the first waits for something that takes long.
+    Task<Result<ControlLink::Answer>> ask_aside(control::Request request);
     Task<bool> wait_for_link();
     void take_up_again(); ///< after lomd closed: resume, or end
     void try_again();
@@ -61,6 +63,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
 
     Loop& loop_;
     std::unique_ptr<ControlLink> link_;
+    std::unique_ptr<ControlLink> aside_; ///< only reads; opened when it is needed first
     control::Hello hello_;
     bool ended_ = false;
     bool resuming_ = false; ///< the link is not yet ours again

@@ -1,6 +1,7 @@
 #include "kvms/media/confinement.h"
 
 #include "base/fd.h"
+#include "base/own_root.h"
 #include "base/process.h"
 #include "base/sanitized.h"
 
@@ -19,9 +20,11 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 namespace lom::media {
 
@@ -31,25 +34,30 @@ constexpr uid_t nobody = 65534;
 
 Fault failed(const std::string& what, int error) {
     return {FaultKind::internal,
-            "lom-media cannot be confined: " + what + ": " + std::strerror(error) + "."};
+            "The image's reader cannot be confined: " + what + ": " + std::strerror(error) + "."};
 }
 
 // The user
 
-bool drop_capabilities() {
+bool drop_capabilities(bool low_ports) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3]{};
-    return syscall(SYS_capset, &header, none) == 0; // the ambient ones go with them
+    __user_cap_data_struct had[_LINUX_CAPABILITY_U32S_3]{};
+    __user_cap_data_struct kept[_LINUX_CAPABILITY_U32S_3]{};
+    if (low_ports && syscall(SYS_capget, &header, had) == 0)
+        kept[0].permitted = kept[0].effective = had[0].permitted & (1U << CAP_NET_BIND_SERVICE);
+    return syscall(SYS_capset, &header, kept) == 0; // the ambient ones go with them
 }
 
-Result<void> become_nobody() {
+Result<void> become_nobody(const Reach& reach) {
     if (has_capability(CAP_SETUID) && has_capability(CAP_SETGID) &&
-        (setgroups(0, nullptr) != 0 || setresgid(nobody, nobody, nobody) != 0 ||
-         setresuid(nobody, nobody, nobody) != 0))
+        (prctl(PR_SET_KEEPCAPS, 1) != 0 || setgroups(0, nullptr) != 0 ||
+         setresgid(nobody, nobody, nobody) != 0 || setresuid(nobody, nobody, nobody) != 0))
         return failed("it cannot become the user nobody", errno);
-    if (!drop_capabilities())
+    // The change of user has taken them out of effect, and the word about the parent too.
+    if (!drop_capabilities(reach.low_ports))
         return failed("it keeps capabilities", errno);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
+        (reach.with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0))
         return failed("prctl", errno);
     return {};
 }
@@ -67,13 +75,20 @@ constexpr const char* places[] = {"/etc",
                                   "/lib64",
                                   "/usr/lib",
                                   "/usr/lib64",
-                                  "/usr/share/ca-certificates",
                                   "/usr/share",
                                   "/usr/local/share/ca-certificates",
                                   "/run/systemd/resolve",
                                   "/run/resolvconf",
                                   "/run/NetworkManager",
+                                  "/run/avahi-daemon",
                                   "/dev/urandom"};
+
+/// /proc: the way to descriptors of ours.
+bool enter_place() {
+    std::vector<const char*> all(std::begin(places), std::end(places));
+    all.push_back("/proc");
+    return enter_own_root(all);
+}
 
 constexpr std::uint64_t keep_files = look | LANDLOCK_ACCESS_FS_WRITE_FILE |
                                      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
@@ -121,11 +136,11 @@ constexpr int allowed[] = {
     SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(fcntl), SCMP_SYS(dup), SCMP_SYS(openat2),
     SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(fadvise64),
     // waiting
-    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create1),
-    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2),
-    SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
-    SCMP_SYS(time), SCMP_SYS(restart_syscall),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create),
+    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+    SCMP_SYS(eventfd2), SCMP_SYS(pipe2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(restart_syscall),
     // sockets: socket by its family below
     SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(sendto),
     SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
@@ -160,6 +175,9 @@ bool allow_by_argument(scmp_filter_ctx filter, bool writes) {
          {static_cast<unsigned long>(FIONBIO), static_cast<unsigned long>(FIONREAD)})
         fine = fine && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
                                         SCMP_A1(SCMP_CMP_EQ, request)) == 0;
+    // Its own limits, to be read.
+    fine = fine && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+                                    SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)) == 0;
     // Threads of its own only; the flags of clone3 lie in memory, libc falls back to clone.
     fine = fine && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0;
@@ -183,7 +201,7 @@ Result<void> limit_calls(bool writes) {
 
 // What holds, as the kernel says it
 
-std::string what_holds(int status_file, bool landlock) {
+std::string what_holds(int status_file, bool own_root, bool landlock) {
     std::array<char, 4096> bytes{};
     const ssize_t count = pread(status_file, bytes.data(), bytes.size(), 0);
     const std::string status(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
@@ -199,6 +217,7 @@ std::string what_holds(int status_file, bool landlock) {
     add(says("CapPrm:\t0000000000000000"), "no capabilities");
     add(says("NoNewPrivs:\t1"), "no new privileges");
     add(says("Seccomp:\t2"), "seccomp");
+    add(own_root, "own root");
     add(landlock, "Landlock");
     return text;
 }
@@ -207,8 +226,13 @@ std::string what_holds(int status_file, bool landlock) {
 
 Result<std::string> hand_over(const std::string& folder) {
     UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || (has_capability(CAP_SETUID) &&
-                (fchown(fd.get(), nobody, nobody) != 0 || fchmod(fd.get(), 0700) != 0)))
+    struct stat facts {};
+    bool fine = fd && fstat(fd.get(), &facts) == 0;
+    // The mode first: what is nobody's is not ours to change, unless we are root. By its group we
+    // come in another time.
+    if (fine && facts.st_uid != nobody && has_capability(CAP_SETUID))
+        fine = fchmod(fd.get(), 0750) == 0 && fchown(fd.get(), nobody, -1) == 0;
+    if (!fine)
         return Fault{FaultKind::unavailable,
                      "The folder " + folder + " cannot be used: " + std::strerror(errno) + "."};
     return "/proc/self/fd/" + std::to_string(fd.release());
@@ -216,16 +240,17 @@ Result<std::string> hand_over(const std::string& folder) {
 
 Result<std::string> confine(const Reach& reach) {
     const UniqueFd status(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
-    if (const auto done = become_nobody(); !done)
+    const bool own_root = !sanitized && enter_place();
+    if (const auto done = become_nobody(reach); !done)
         return done.fault();
     if (sanitized)
-        return what_holds(status.get(), false);
+        return what_holds(status.get(), false, false);
     const auto landlock = limit_files(reach);
     if (!landlock)
         return landlock.fault();
     if (const auto done = limit_calls(!reach.write.empty()); !done)
         return done.fault();
-    return what_holds(status.get(), *landlock);
+    return what_holds(status.get(), own_root, *landlock);
 }
 
 } // namespace lom::media

@@ -1,21 +1,16 @@
 #include "kvms/readers/reader.h"
 
 #include "base/json_fields.h"
-#include "base/process.h"
 #include "base/sanitized.h"
+#include "kvms/media/confinement.h"
 #include "kvms/media/reader_wire.h"
 
 #include <boost/json.hpp>
 
-#include <linux/capability.h>
-#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 
@@ -28,50 +23,19 @@ namespace {
 constexpr int link = STDIN_FILENO;
 constexpr rlim_t most_memory = rlim_t{512} << 20U;
 
-Result<void> become_nobody() {
-    if (!has_capability(CAP_SETUID))
-        return {};
-    const passwd* nobody = getpwnam("nobody");
-    if (nobody == nullptr || prctl(PR_SET_KEEPCAPS, 1) != 0 ||
-        setresgid(nobody->pw_gid, nobody->pw_gid, nobody->pw_gid) != 0 ||
-        syscall(SYS_setgroups, 0, nullptr) != 0 ||
-        setresuid(nobody->pw_uid, nobody->pw_uid, nobody->pw_uid) != 0)
-        return Fault{FaultKind::internal, "The reader cannot become the user nobody."};
-    return {};
-}
-
-bool keep_capabilities(std::span<const int> keep) {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> sets{};
-    if (syscall(SYS_capget, &header, sets.data()) != 0)
-        return false;
-    std::array<__user_cap_data_struct, 2> wanted{};
-    for (const int capability : keep) {
-        const auto index = static_cast<std::size_t>(capability) / 32;
-        const std::uint32_t bit = 1U << (static_cast<unsigned>(capability) % 32U);
-        wanted[index].permitted |= sets[index].permitted & bit;
-        wanted[index].effective |= sets[index].permitted & bit;
-    }
-    return syscall(SYS_capset, &header, wanted.data()) == 0;
-}
-
 bool say_line(const json::object& object) { return send_all(json::serialize(object) + "\n"); }
 
 } // namespace
 
-Result<void> confine(std::span<const int> keep) {
+Result<void> confine(bool low_ports) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_DUMPABLE, 0);
     signal(SIGPIPE, SIG_IGN);
-    if (const auto done = become_nobody(); !done)
-        return done.fault();
-    prctl(PR_SET_PDEATHSIG, SIGKILL); // the change of user has cleared it
     const rlimit memory{most_memory, most_memory};
     const rlimit none{0, 0};
-    if (!keep_capabilities(keep) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        setrlimit(RLIMIT_CORE, &none) != 0 || (!sanitized && setrlimit(RLIMIT_DATA, &memory) != 0))
-        return Fault{FaultKind::internal, "The reader cannot be confined."};
-    return {};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || (!sanitized && setrlimit(RLIMIT_DATA, &memory) != 0))
+        return Fault{FaultKind::internal, "The reader cannot be limited."};
+    const auto holds = media::confine({.low_ports = low_ports, .with_parent = true});
+    return holds ? Result<void>() : holds.fault();
 }
 
 std::optional<Task> receive_task() {

@@ -21,9 +21,9 @@ struct Task {
     std::string password;
 };
 
-/// Becomes the user nobody with the few rights in `keep` (capability numbers), can gain no others,
-/// takes at most 512 MiB of memory and leaves no core dump. Fault: it did not succeed.
-Result<void> confine(std::span<const int> keep = {});
+/// As lom-media confines itself (kvms/media/confinement.h); takes at most 512 MiB of memory, leaves
+/// no core dump, and ends with its parent. Fault: it did not succeed.
+Result<void> confine(bool low_ports = false);
 
 /// The first line on the socket. nullopt: nonsense, or nobody there.
 std::optional<Task> receive_task();

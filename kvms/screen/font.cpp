@@ -91,19 +91,19 @@ std::string unpack_glyphs(std::string_view packed) {
 
 } // namespace
 
-Result<Font> Font::from_video_bios(std::string_view bios, int height) {
+Result<Font> Font::of_vga(std::string_view program, int height) {
     const std::string_view pattern = letter_a(height);
     const auto rows = static_cast<std::size_t>(height);
     const std::size_t before = 'A' * rows;
-    const std::size_t at = pattern.empty() ? std::string_view::npos : bios.find(pattern);
-    if (at == std::string_view::npos || at < before || bios.size() - (at - before) < 256 * rows)
-        return Fault{FaultKind::unavailable, "The video BIOS has no font of " +
-                                                 std::to_string(height) + " rows that is known."};
+    const std::size_t at = pattern.empty() ? std::string_view::npos : program.find(pattern);
+    if (at == std::string_view::npos || at < before || program.size() - (at - before) < 256 * rows)
+        return Fault{FaultKind::unavailable,
+                     "There is no font of " + std::to_string(height) + " rows that is known."};
     Font font;
     font.height_ = height;
     for (const unsigned code : by_likelihood()) {
         Character character{unicode_of_437(code), {}};
-        std::copy_n(bios.begin() + static_cast<std::ptrdiff_t>(at - before + code * rows), rows,
+        std::copy_n(program.begin() + static_cast<std::ptrdiff_t>(at - before + code * rows), rows,
                     character.dots.begin());
         font.characters_.push_back(character);
     }

@@ -7,8 +7,10 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lom::kvms {
@@ -24,8 +26,9 @@ class Font {
         Glyph dots;
     };
 
-    /// Finds a font of 16, 14 or 8 rows inside a video BIOS by the shape of its letters.
-    static Result<Font> from_video_bios(std::string_view bios, int height);
+    /// Finds a font of 16, 14 or 8 rows inside a program by the shape of its letters: text modes
+    /// have that of the video BIOS, and Linux draws its own like that inside QEMU.
+    static Result<Font> of_vga(std::string_view program, int height);
     /// Finds the font of the graphics console inside EDK2's firmware (OVMF): 19 rows.
     static Result<Font> from_uefi(std::string_view firmware);
     /// No character at all: pictures without words, screens that cannot be read.
@@ -40,6 +43,28 @@ class Font {
   private:
     int height_ = 16;
     std::vector<Character> characters_;
+};
+
+/// What screens are read with. Those of graphics modes are looked for when they are wanted.
+class Fonts {
+  public:
+    Fonts(std::vector<Font> text_modes, std::function<std::vector<Font>()> find_others)
+        : fonts_(std::move(text_modes)), find_others_(std::move(find_others)) {
+        if (fonts_.empty())
+            fonts_.emplace_back();
+    }
+    /// To write with.
+    const Font& first() const { return fonts_.front(); }
+    const std::vector<Font>& all() {
+        if (const auto find = std::exchange(find_others_, nullptr))
+            for (Font& font : find())
+                fonts_.push_back(std::move(font));
+        return fonts_;
+    }
+
+  private:
+    std::vector<Font> fonts_;
+    std::function<std::vector<Font>()> find_others_;
 };
 
 std::string utf8_of(char32_t code);

@@ -47,12 +47,12 @@ Result<UniqueFd> memory_file(const std::string& content) {
 } // namespace
 
 struct ScreenProcess::Impl {
-    Impl(Loop& loop_in, UniqueFd listener_in, std::string host, std::vector<Font> fonts_in)
+    Impl(Loop& loop_in, UniqueFd listener_in, std::string host, Fonts fonts_in)
         : loop(loop_in), listener(std::move(listener_in)), fonts(std::move(fonts_in)),
           typist(loop,
                  [this](const Stroke& stroke) { press(stroke.keysym, stroke.code, stroke.down); }) {
         notice.name = std::move(host);
-        draw_notice(frame, fonts.front(), notice);
+        draw_notice(frame, fonts.first(), notice);
         viewers.emplace(loop, frame, notice.name,
                         Viewers::Handlers{.key = [this](std::uint32_t keysym, std::uint32_t code,
                                                         bool down) { press(keysym, code, down); },
@@ -134,23 +134,22 @@ struct ScreenProcess::Impl {
         if (!fd)
             return;
         forget_display();
-        display.emplace(
-            frame,
-            Display::Handlers{.send =
-                                  [this](std::string bytes) {
-                                      if (link)
-                                          link->send(std::move(bytes));
-                                  },
-                              .changing = [this] { on_changing(); },
-                              .resized = [this] { on_resized(); },
-                              .updated = [this](const auto& changed) { on_updated(changed); },
-                              .cursor = [this](Cursor c) { viewers->set_cursor(std::move(c)); },
-                              .leds =
-                                  [this](int now) {
-                                      viewers->set_leds(now);
-                                      leds = now;
-                                      report();
-                                  }});
+        display.emplace(frame, Display::Handlers{
+                                   .send =
+                                       [this](std::string bytes) {
+                                           if (link)
+                                               link->send(std::move(bytes));
+                                       },
+                                   .changing = [this] { on_changing(); },
+                                   .resized = [this] { on_resized(); },
+                                   .updated = [this](const auto& changed) { on_updated(changed); },
+                                   .cursor = [this](const Cursor& c) { viewers->set_cursor(c); },
+                                   .leds =
+                                       [this](int now) {
+                                           viewers->set_leds(now);
+                                           leds = now;
+                                           report();
+                                       }});
         link = std::make_unique<Stream>(
             loop, std::move(fd),
             Stream::Handlers{[this](std::string_view bytes, const std::vector<UniqueFd>&) {
@@ -216,7 +215,7 @@ struct ScreenProcess::Impl {
         notice_timer.reset();
         if (live)
             return;
-        draw_notice(frame, fonts.front(), notice);
+        draw_notice(frame, fonts.first(), notice);
         viewers->frame_resized();
         report();
     }
@@ -338,7 +337,7 @@ struct ScreenProcess::Impl {
             else
                 answer["fault"] = fd.fault().message;
             answer["file"] = static_cast<bool>(file);
-        } else if (const auto words = read_text(picture, fonts)) {
+        } else if (const auto words = read_text(picture, fonts.all())) {
             answer["text"] = words->text;
             answer["columns"] = words->columns;
             answer["rows"] = words->rows;
@@ -348,7 +347,7 @@ struct ScreenProcess::Impl {
 
     Loop& loop;
     UniqueFd listener;
-    std::vector<Font> fonts; ///< at least one
+    Fonts fonts;
     Frame frame;
     Past past;                             ///< of the frame
     Frame last;                            ///< before the last reset, panic or power-off
@@ -371,8 +370,7 @@ struct ScreenProcess::Impl {
     Loop::Handle notice_timer;
 };
 
-ScreenProcess::ScreenProcess(Loop& loop, UniqueFd listener, std::string host,
-                             std::vector<Font> fonts)
+ScreenProcess::ScreenProcess(Loop& loop, UniqueFd listener, std::string host, Fonts fonts)
     : impl_(std::make_unique<Impl>(loop, std::move(listener), std::move(host), std::move(fonts))) {}
 ScreenProcess::~ScreenProcess() = default;
 

@@ -9,7 +9,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace lom::kvms {
 
@@ -17,7 +16,7 @@ class ScreenProcess {
   public:
     /// `listener`: the control socket, on which only lomd's own user can connect. `fonts`: what
     /// screens are read with, and the SP's pictures written with the first.
-    ScreenProcess(Loop& loop, UniqueFd listener, std::string host, std::vector<Font> fonts);
+    ScreenProcess(Loop& loop, UniqueFd listener, std::string host, Fonts fonts);
     ~ScreenProcess();
 
   private:

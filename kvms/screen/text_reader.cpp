@@ -246,7 +246,7 @@ std::optional<PictureText> read_text(const Frame& frame, const std::vector<Font>
             const Match found = match(frame, grid, font.height(), shapes);
             if (found.good(50) && (!best || found.share() > best->match.share()))
                 best = {&font, grid, shapes, found};
-            if (found.good(95))
+            if (found.good(100))
                 return read_grid(frame, grid, font, shapes);
         }
     }

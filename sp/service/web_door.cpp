@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 namespace json = boost::json;
@@ -31,14 +30,12 @@ constexpr int listener_number = 3;
 constexpr int pem_number = 4;
 constexpr int ticket_number = 5;
 constexpr int ui_number = 6;
-constexpr int facts_number = 7;
 
 // A lom-web that dies at once is not started more often than this.
 constexpr auto calm = 500ms;
 // A change asked for through the web is answered through it before it starts anew.
 constexpr auto answer_time = 300ms;
 constexpr auto retire_limit = 5s;
-constexpr std::size_t longest_pem = 64U << 10U;
 
 std::uint16_t port_of(int fd) {
     sockaddr_storage address{};
@@ -49,26 +46,14 @@ std::uint16_t port_of(int fd) {
     return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
-/// The reading end of a pipe that holds `text` and then ends; it must fit a pipe's 64 KiB.
-Result<UniqueFd> pipe_with(const std::string& text) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return Fault{FaultKind::internal, "Too many open files."};
-    UniqueFd read_end(ends[0]);
-    const UniqueFd write_end(ends[1]);
-    fcntl(ends[1], F_SETFL, O_NONBLOCK);
-    if (write(ends[1], text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        return Fault{FaultKind::invalid_value, "The certificate is longer than 64 KiB."};
-    return read_end;
-}
-
 } // namespace
 
 WebDoor::WebDoor(Loop& loop, Paths paths, Settings& store, Log& events)
     : loop_(loop), paths_(std::move(paths)), events_(events),
       state_(store, "sp/https/servicestate", Switch::enabled),
       port_setting_(store, "sp/https/port", 0),
-      session_minutes_(store, "sp/https/sessiontimeout", 15) {}
+      session_minutes_(store, "sp/https/sessiontimeout", 15),
+      certificate_(loop, paths_, [this] { restart_soon(); }) {}
 
 WebDoor::~WebDoor() {
     exit_watch_.reset();
@@ -82,9 +67,9 @@ Result<void> WebDoor::open(Start start) {
                        "No HTTPS: there is no program lom-web in " + paths_.programs + ".");
         return {};
     }
-    if (const auto made = make_certificate(); !made)
+    if (const auto made = certificate_.make(start_.hostname, start_.address); !made)
         return made.fault();
-    show_certificate();
+    certificate_.inspect_current();
     const auto wanted = static_cast<std::uint16_t>(*port_setting_);
     if (*state_ == Switch::disabled) {
         end_web();
@@ -146,8 +131,7 @@ Result<void> WebDoor::listen(std::uint16_t port) {
 }
 
 Result<void> WebDoor::spawn_web() {
-    const UniqueFd pem(::open((custom_certificate() ? custom_pem() : default_pem()).c_str(),
-                              O_RDONLY | O_CLOEXEC));
+    const UniqueFd pem = certificate_.pem();
     const UniqueFd run_dir(::open(paths_.run_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd programs(::open(paths_.programs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd ui(::open((paths_.programs + "/ui").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -309,104 +293,6 @@ Result<void> WebDoor::set_session_minutes(std::int64_t minutes) {
     if (stored)
         restart_soon();
     return stored;
-}
-
-// -- certificates; OpenSSL is in lom-web only
-
-bool WebDoor::custom_certificate() const { return access(custom_pem().c_str(), F_OK) == 0; }
-
-Result<void> WebDoor::make_certificate() const {
-    if (access(default_pem().c_str(), F_OK) == 0)
-        return {};
-    const auto process =
-        spawn({.argv = {paths_.programs + "/lom-web", "--generate-certificate", default_pem(),
-                        "--name", start_.hostname, "--name", start_.address},
-               .new_session = false});
-    if (!process)
-        return process.fault();
-    int status = 0;
-    waitpid(process->pid, &status, 0); // once, before the loop runs
-    if (status != 0)
-        return Fault{FaultKind::internal,
-                     "The HTTPS certificate cannot be made at " + default_pem() + "."};
-    return {};
-}
-
-struct WebDoor::Inspection {
-    UniqueFd answer;
-    Loop::Handle exit;
-};
-
-/// Lets a lom-web without rights look at it: what it prints are the facts, or the complaint.
-void WebDoor::inspect(UniqueFd pem, std::function<void(Result<CertificateFacts>)> done) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return done(Fault{FaultKind::internal, "Too many open files."});
-    auto inspection = std::make_shared<Inspection>();
-    inspection->answer.reset(ends[0]);
-    const UniqueFd write_end(ends[1]);
-    const UniqueFd programs(::open(paths_.programs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    SpawnOptions options;
-    options.argv = {"lom-web", "--pem-fd", std::to_string(pem_number), "--facts-fd",
-                    std::to_string(facts_number)};
-    options.program_folder = programs.get();
-    options.fds = {{pem.get(), pem_number}, {write_end.get(), facts_number}};
-    run_as_nobody(options);
-    const auto process = spawn(options);
-    if (!process)
-        return done(process.fault());
-    inspection->exit = loop_.on_exit(
-        process->pid, [this, weak = std::weak_ptr(inspection), done = std::move(done)](int status) {
-            const auto self = weak.lock();
-            std::erase(inspections_, self);
-            std::string text(longest_pem, '\0');
-            const ssize_t count = read(self->answer.get(), text.data(), text.size());
-            text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-            boost::system::error_code error;
-            const json::value value = json::parse(text, error);
-            if (status != 0 || error || !value.is_object())
-                return done(Fault{FaultKind::invalid_value,
-                                  text.empty() ? "The certificate cannot be checked." : text});
-            const json::object& facts = value.get_object();
-            done(CertificateFacts{fields::text(facts, "subject"), fields::text(facts, "issuer"),
-                                  fields::text(facts, "names"), fields::text(facts, "valid_from"),
-                                  fields::text(facts, "valid_until"),
-                                  fields::text(facts, "fingerprint")});
-        });
-    inspections_.push_back(std::move(inspection));
-}
-
-void WebDoor::show_certificate() {
-    UniqueFd pem(::open((custom_certificate() ? custom_pem() : default_pem()).c_str(),
-                        O_RDONLY | O_CLOEXEC));
-    inspect(std::move(pem), [this](Result<CertificateFacts> facts) {
-        if (facts)
-            facts_ = std::move(*facts);
-    });
-}
-
-void WebDoor::load_certificate(const std::string& pem, Done done) {
-    auto pipe = pipe_with(pem);
-    if (!pipe)
-        return done(pipe.fault());
-    inspect(std::move(*pipe), [this, pem, done = std::move(done)](Result<CertificateFacts> facts) {
-        if (!facts)
-            return done(facts.fault());
-        if (const auto written = write_file_durably(custom_pem(), pem, 0600); !written)
-            return done(written.fault());
-        facts_ = std::move(*facts);
-        restart_soon();
-        done({});
-    });
-}
-
-Result<void> WebDoor::clear_certificate() {
-    if (custom_certificate()) {
-        unlink(custom_pem().c_str());
-        show_certificate();
-        restart_soon();
-    }
-    return {};
 }
 
 } // namespace lom

@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/result.h"
 #include "sp/service/managed_host.h"
+#include "sp/service/web_certificate.h"
 #include "sp/state/log.h"
 #include "sp/tree/settings.h"
 
@@ -18,16 +19,6 @@
 #include <vector>
 
 namespace lom {
-
-/// What lom-web found in a certificate; `show` prints it.
-struct CertificateFacts {
-    std::string subject;
-    std::string issuer;
-    std::string names; ///< subject alternative names
-    std::string valid_from;
-    std::string valid_until;
-    std::string fingerprint; ///< SHA-256
-};
 
 class WebDoor {
   public:
@@ -49,28 +40,18 @@ class WebDoor {
 
     // -- what the tree shows and sets
 
-    using Done = std::function<void(Result<void>)>;
     Switch service_state() const { return *state_; }
     Result<void> set_service_state(Switch state);
     std::int64_t wanted_port() const { return *port_setting_ != 0 ? *port_setting_ : port_; }
     Result<void> set_port(std::int64_t port);
     std::int64_t session_minutes() const { return *session_minutes_; }
     Result<void> set_session_minutes(std::int64_t minutes);
-    bool custom_certificate() const;
-    const CertificateFacts& certificate() const { return facts_; }
-    /// PEM: the chain, our own certificate first, and its private key. Checked, then put in place.
-    void load_certificate(const std::string& pem, Done done);
-    Result<void> clear_certificate();
+    /// Whoever is logged in stays so when it is changed.
+    WebCertificate& certificate() { return certificate_; }
 
   private:
-    struct Inspection;
-    std::string default_pem() const { return paths_.state_dir + "/https_default.pem"; }
-    std::string custom_pem() const { return paths_.state_dir + "/https_custom.pem"; }
     std::string record_path() const { return paths_.run_dir + "/web.json"; }
 
-    Result<void> make_certificate() const;
-    void inspect(UniqueFd pem, std::function<void(Result<CertificateFacts>)> done);
-    void show_certificate();
     bool adopt();
     Result<void> listen(std::uint16_t port);
     Result<void> spawn_web();
@@ -95,8 +76,7 @@ class WebDoor {
     std::chrono::steady_clock::time_point started_;
     Loop::Handle exit_watch_;
     Loop::Handle again_;
-    CertificateFacts facts_;
-    std::vector<std::shared_ptr<Inspection>> inspections_;
+    WebCertificate certificate_;
     struct Retired;
     std::vector<std::shared_ptr<Retired>> retired_; ///< finish what they were asked, then end
 };

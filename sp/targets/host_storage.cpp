@@ -12,6 +12,7 @@ namespace lom {
 
 namespace {
 
+constexpr Roles media_roles = Role::admin | Role::console;
 constexpr std::int64_t longest_outage = 7 * 86400;
 constexpr std::uint64_t least_cache = 2U << 20U;
 constexpr std::uint64_t most_cache = std::uint64_t{64} << 30U;
@@ -247,93 +248,111 @@ void declare_size(Target& target, const char* name, const char* doc, Setting<std
 }
 
 /// How the reading goes.
+/// What is in the drive.
+void declare_image(Target& target, MediaSlot& slot, Log& audit) {
+    MediaSettings& settings = slot.settings();
+    target.managed<StorageMode>({.name = "mode",
+                                 .doc = "remote: the image of the target 'remote' is in the drive.",
+                                 .write = media_roles,
+                                 .get = [&settings] { return *settings.mode; },
+                                 .set = set_and_apply(slot, audit, settings.mode, "mode")});
+    target.shows<std::string>("status", "operational, or why not.",
+                              [&slot] { return slot.status(); });
+    target.shows<std::string>("status_detail", "The status in a sentence.",
+                              [&slot] { return slot.detail(); });
+    target.shows<std::string>("size", "Size of the image.",
+                              [&slot] { return size_text(slot.image().size); });
+    target.shows<std::string>("volume_id", "Volume id of the image.",
+                              [&slot] { return slot.image().volume_id; });
+}
+
+/// How it is read.
 void show_figures(Target& target, const MediaSlot& slot) {
-    target.shows<std::string>(
-        "cache_hits", "Part of what the guest read that was here already.",
-        [&slot] { return percent_text(slot.image(), slot.image().cache_hits); });
-    target.shows<std::string>("fill", "Part of the image that needs its source no more.",
-                              [&slot] { return percent_text(slot.image(), slot.image().fill); });
+    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&slot] {
+        return slot.image().size == 0 ? std::string()
+                                      : decimal_text(slot.image().rate, 1U << 20U, "MB/s");
+    });
     target.shows<std::string>(
         "latency", "Time that the source takes for its fastest answers.", [&slot] {
             const std::uint64_t latency = slot.image().latency;
             return latency == 0 ? std::string() : decimal_text(latency, 1000, "ms");
         });
-    target.shows<std::string>("rate", "Read from the image's source each second, lately.", [&slot] {
-        return slot.image().size == 0 ? std::string()
-                                      : decimal_text(slot.image().rate, 1U << 20U, "MB/s");
+    target.shows<std::int64_t>("bytes_read", "Bytes read from the image's source so far.", [&slot] {
+        return static_cast<std::int64_t>(slot.image().bytes_read);
     });
+    target.shows<std::string>(
+        "cache_hits", "Part of what the guest read that was here already.",
+        [&slot] { return percent_text(slot.image(), slot.image().cache_hits); });
+    target.shows<std::string>("fill", "Part of the image that needs its source no more.",
+                              [&slot] { return percent_text(slot.image(), slot.image().fill); });
 }
 
-Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
+/// What becomes of the guest while it cannot be read.
+void declare_outage(Target& target, MediaSlot& slot) {
     MediaSettings& settings = slot.settings();
-    const Roles role = Role::admin | Role::console;
-    auto target = Target::make(slot.device().target, slot.device().doc);
-    if (vmm::traits_of(slot.device().drive).has_tray)
-        target->managed<bool>(
-            {.name = "force_eject",
-             .doc = "Set to true to take the image out of a tray that the guest has locked and "
-                    "does not open; its reads fail from then on.",
-             .write = role,
-             .set = [&slot, &audit](const Caller& caller, bool force, const Property::Done& done) {
-                 const auto begun = force ? slot.force_eject() : Result<void>();
-                 if (!begun || !force)
-                     return done(begun ? Result<SetOutcome>(SetOutcome{}) : begun.fault());
-                 apply(slot, audit, caller, "", done);
-             }});
-    target->managed<StorageMode>(
-        {.name = "mode",
-         .doc = "remote: the image of the target 'remote' is in the drive.",
-         .write = role,
-         .get = [&settings] { return *settings.mode; },
-         .set = set_and_apply(slot, audit, settings.mode, "mode")});
-    target->shows<std::string>("confinement",
-                               "What holds the program that reads the image, as the kernel says.",
-                               [&slot] { return slot.image().confinement; });
     const auto follow = [&slot] { slot.follow_outage_policy(); };
-    target->persistent<OnOutage>(
+    target.persistent<OnOutage>(
         settings.on_outage,
         {.name = "on_outage",
          .doc = "What becomes of a guest that reads while the image's source is away for more than "
                 "20 seconds.",
-         .write = Role::admin | Role::console,
+         .write = media_roles,
          .changed = follow});
-    target->persistent<std::int64_t>(
+    target.persistent<std::int64_t>(
         settings.outage_timeout,
         {.name = "outage_timeout",
          .doc = "Longest time in seconds that 'wait' holds a guest in one outage; then it gets an "
                 "I/O error. 0: for ever.",
-         .write = Role::admin | Role::console,
+         .write = media_roles,
          .check = check_outage_timeout,
          .changed = follow});
-    declare_size(*target, "cache_size",
+    target.shows<std::string>("unavailable_since", "Since when the image's source is away.",
+                              [&slot] {
+                                  const std::int64_t since = slot.image().since;
+                                  return since == 0 ? std::string() : clock_text(since);
+                              });
+    target.shows<std::int64_t>("unavailable_tries",
+                               "Attempts to reach the image's source since then.",
+                               [&slot] { return static_cast<std::int64_t>(slot.image().tries); });
+    target.shows<std::string>("last_error", "What the image's source failed with last.",
+                              [&slot] { return slot.image().last_error; });
+}
+
+void declare_caches(Target& target, MediaSettings& settings) {
+    declare_size(target, "cache_size",
                  "Most memory for what was read of the image; from the next insertion on.",
                  settings.cache_size, least_cache, most_cache, false);
-    declare_size(*target, "disk_cache_size",
+    declare_size(target, "disk_cache_size",
                  "Most disk space for what was read of all images, kept for another time; from the "
                  "next insertion on. 0: none is kept.",
                  settings.disk_cache_size, least_cache, most_disk_cache, true);
+}
+
+void declare_force_eject(Target& target, MediaSlot& slot, Log& audit) {
+    target.managed<bool>(
+        {.name = "force_eject",
+         .doc = "Set to true to take the image out of a tray that the guest has locked and "
+                "does not open; its reads fail from then on.",
+         .write = media_roles,
+         .set = [&slot, &audit](const Caller& caller, bool force, const Property::Done& done) {
+             const auto begun = force ? slot.force_eject() : Result<void>();
+             if (!begun || !force)
+                 return done(begun ? Result<SetOutcome>(SetOutcome{}) : begun.fault());
+             apply(slot, audit, caller, "", done);
+         }});
+}
+
+Target::Ptr media_slot_target(MediaSlot& slot, Log& audit) {
+    auto target = Target::make(slot.device().target, slot.device().doc);
+    declare_image(*target, slot, audit);
     show_figures(*target, slot);
-    target->shows<std::string>("last_error", "What the image's source failed with last.",
-                               [&slot] { return slot.image().last_error; });
-    target->shows<std::string>("size", "Size of the image.",
-                               [&slot] { return size_text(slot.image().size); });
-    target->shows<std::string>("status", "operational, or why not.",
-                               [&slot] { return slot.status(); });
-    target->shows<std::string>("status_detail", "The status in a sentence.",
-                               [&slot] { return slot.detail(); });
-    target->shows<std::string>("unavailable_since", "Since when the image's source is away.",
-                               [&slot] {
-                                   const std::int64_t since = slot.image().since;
-                                   return since == 0 ? std::string() : clock_text(since);
-                               });
-    target->shows<std::int64_t>("unavailable_tries",
-                                "Attempts to reach the image's source since then.",
-                                [&slot] { return static_cast<std::int64_t>(slot.image().tries); });
-    target->shows<std::string>("volume_id", "Volume id of the image.",
-                               [&slot] { return slot.image().volume_id; });
-    target->shows<std::int64_t>(
-        "bytes_read", "Bytes read from the image's source so far.",
-        [&slot] { return static_cast<std::int64_t>(slot.image().bytes_read); });
+    declare_outage(*target, slot);
+    declare_caches(*target, slot.settings());
+    target->shows<std::string>("confinement",
+                               "What holds the program that reads the image, as the kernel says.",
+                               [&slot] { return slot.image().confinement; });
+    if (vmm::traits_of(slot.device().drive).has_tray)
+        declare_force_eject(*target, slot, audit);
     target->child(remote_target(slot, audit));
     return target;
 }

@@ -14,13 +14,14 @@ Result<SetOutcome> outcome(const Result<void>& done) {
 Target::Ptr ssl_target(WebDoor& web, Transfers& transfers) {
     auto target = Target::make("ssl", "The certificate of the web page and Redfish.");
     target->shows<std::string>("cert_status", "Which certificate is in use.", [&web] {
-        return std::string(web.custom_certificate()
+        return std::string(web.certificate().is_custom()
                                ? "Using Custom Certificate"
                                : "Using Default (No custom certificate or private key loaded)");
     });
     const auto fact = [&](const char* name, const char* doc,
                           std::string CertificateFacts::*member) {
-        target->shows<std::string>(name, doc, [&web, member] { return web.certificate().*member; });
+        target->shows<std::string>(name, doc,
+                                   [&web, member] { return web.certificate().facts().*member; });
     };
     fact("subject", "Whom the certificate names.", &CertificateFacts::subject);
     fact("issuer", "Who signed it.", &CertificateFacts::issuer);
@@ -35,19 +36,19 @@ Target::Ptr ssl_target(WebDoor& web, Transfers& transfers) {
          .write = Role::admin,
          .secret = true,
          .set = [&web](const Caller&, const std::string& pem, const Property::Done& done) {
-             web.load_certificate(with_newlines(pem),
-                                  [done](const Result<void>& r) { done(outcome(r)); });
+             web.certificate().load(with_newlines(pem),
+                                    [done](const Result<void>& r) { done(outcome(r)); });
          }});
     target->managed<bool>({.name = "clear_action",
                            .doc = "Set to true to go back to the default certificate.",
                            .write = Role::admin,
                            .set = [&web](const Caller&, bool clear, const Property::Done& done) {
-                               done(outcome(clear ? web.clear_certificate() : Result<void>()));
+                               done(outcome(clear ? web.certificate().clear() : Result<void>()));
                            }});
     target->verb(load_verb(
         transfers, "Loads a certificate and its private key, both in one PEM file.", Role::admin,
         [&web](const Caller&, const std::string& pem, const Property::Done& done) {
-            web.load_certificate(pem, [done](const Result<void>& r) { done(outcome(r)); });
+            web.certificate().load(pem, [done](const Result<void>& r) { done(outcome(r)); });
         }));
     return target;
 }

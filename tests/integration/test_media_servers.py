@@ -15,7 +15,7 @@ import pytest
 from tests.support import ganesha, samba
 from tests.support.guest import STORAGE, get, must
 from tests.support.lom_media import PROGRAM, Background, LomMedia
-from tests.support.lomd import Lomd, wait_until
+from tests.support.lomd import Lomd, sanitized, wait_until
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)
@@ -70,10 +70,10 @@ def kill_readers(media):
 
 
 def rights(pid):
-    """User ids, whether it can gain rights, capabilities."""
+    """User ids, whether it can gain rights, whether its calls are filtered, capabilities."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         status = dict(line.split(":", 1) for line in file)
-    return set(status["Uid"].split()), status["NoNewPrivs"].strip(), int(status["CapEff"], 16)
+    return set(status["Uid"].split()), status["NoNewPrivs"].strip(), status["Seccomp"].strip(), int(status["CapEff"], 16)
 
 
 def test_every_byte_is_right(media):
@@ -102,9 +102,16 @@ def test_a_wrong_password_is_refused(server, tmp_path):
 
 def test_the_readers_have_no_rights(media):
     low_port = 1 << 10  # NFS servers ask for one
+    filtered = "0" if sanitized() else "2"
     assert readers_of(media)
-    wait_until(lambda: all(rights(pid) in (({"65534"}, "1", 0), ({"65534"}, "1", low_port))
+    wait_until(lambda: all(rights(pid) in (({"65534"}, "1", filtered, 0), ({"65534"}, "1", filtered, low_port))
                            for pid in readers_of(media)), 10, "the readers have given up their rights")
+    if sanitized():
+        return
+    for pid in [media.process.pid, *readers_of(media)]:
+        assert set(os.listdir(f"/proc/{pid}/root")) <= {"dev", "etc", "lib", "lib64", "proc", "run", "usr"}
+        with open(f"/proc/{pid}/mountinfo", encoding="ascii") as mounts:
+            assert "fuse" not in mounts.read(), "what is unmounted outside is not held here"
 
 
 def test_a_read_waits_for_a_server_that_comes_back(server, media):

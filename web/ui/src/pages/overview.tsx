@@ -41,7 +41,7 @@ function OpenProblems(): JSX.Element | null {
       {rows.map((row) => (
         <li key={row.join()} class="warn">
           <time>{row[0].replace(/^\w+ /, '').replace(/ \d{4}$/, '')}</time>
-          <span>{row[2]}: {row[3]}</span>
+          <span>{row[1]}, {row[2]}: {row[3]}</span>
         </li>
       ))}
     </ul>
