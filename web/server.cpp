@@ -1,6 +1,7 @@
 #include "web/server.h"
 
 #include "web/bridge.h"
+#include "web/http_message.h"
 #include "web/tls_stream.h"
 
 #include <utility>
@@ -51,66 +52,6 @@ constexpr std::uint64_t longest_redirected = 4096; // a request in plain HTTP on
 constexpr auto awaited = asio::as_tuple(asio::use_awaitable);
 
 using Message = http::request<http::string_body>;
-
-std::string without_zone(const tcp::endpoint& peer) {
-    const auto address = peer.address();
-    if (address.is_v6() && address.to_v6().is_v4_mapped())
-        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
-    return address.to_string();
-}
-
-/// The header as the rest of lom-web sees it; false: not to be understood.
-bool translate(const http::request_header<>& header, const std::string& source, Request& request) {
-    bool fine = true;
-    request.method = std::string(header.method_string());
-    request.source = source;
-    const std::string_view target(header.target().data(), header.target().size());
-    if (target.empty() || target[0] != '/')
-        return false;
-    const std::size_t mark = std::min(target.find('?'), target.size());
-    request.path = percent_decoded(target.substr(0, mark), false, fine);
-    if (mark < target.size()) {
-        request.raw_query = std::string(target.substr(mark + 1));
-        request.query = parse_query(request.raw_query, fine);
-    }
-    for (const auto& field : header) {
-        std::string name(field.name_string());
-        std::transform(name.begin(), name.end(), name.begin(),
-                       [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-        const std::string value(field.value());
-        auto [at, fresh] = request.headers.emplace(name, value);
-        if (!fresh)
-            at->second += (name == "cookie" ? "; " : ", ") + value;
-    }
-    request.wants_websocket = header.count(http::field::upgrade) != 0 &&
-                              beast::websocket::is_upgrade(
-                                  http::request<http::empty_body>(http::request_header<>(header)));
-    return fine && (header.version() < 11 || header.count(http::field::host) == 1);
-}
-
-void add_security_headers(http::fields& fields) {
-    fields.set("Strict-Transport-Security", "max-age=31536000");
-    fields.set("Content-Security-Policy",
-               "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: "
-               "blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; "
-               "media-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
-               "frame-ancestors 'none'");
-    fields.set("X-Content-Type-Options", "nosniff");
-    fields.set("X-Frame-Options", "DENY");
-    fields.set("Referrer-Policy", "no-referrer");
-    fields.set("Cross-Origin-Opener-Policy", "same-origin");
-    fields.set("Cross-Origin-Resource-Policy", "same-origin");
-    fields.set("Permissions-Policy", "camera=(), microphone=(), geolocation=()");
-    fields.set(http::field::server, "OpenLOM");
-}
-
-Response plain(int status, const std::string& sentence) {
-    Response response;
-    response.status = status;
-    response.body = sentence + "\n";
-    response.with("Content-Type", "text/plain; charset=utf-8");
-    return response;
-}
 
 } // namespace
 
@@ -180,7 +121,7 @@ struct Server::Impl {
     asio::awaitable<void> visit(tcp::socket socket) {
         boost::system::error_code ignored;
         socket.set_option(tcp::no_delay(true), ignored);
-        const std::string source = without_zone(socket.remote_endpoint(ignored));
+        const std::string source = address_text(socket.remote_endpoint(ignored));
         TlsStream stream(tls, std::move(socket));
         Place place(*this, stream);
         stream.expires_after(handshake_limit);
@@ -305,23 +246,19 @@ struct Server::Impl {
             error == http::error::header_limit || error == http::error::body_limit;
         if (too_long) {
             const bool header = error == http::error::header_limit;
-            co_await write(stream,
-                           plain(header ? 431 : 413, header ? "The request's header is too long."
-                                                            : "The request's body is too long."),
-                           true, false);
+            co_await write(
+                stream,
+                plain_response(header ? 431 : 413, header ? "The request's header is too long."
+                                                          : "The request's body is too long."),
+                true, false);
             co_await swallow(stream);
             co_return false;
         }
         if (error == asio::error::operation_aborted || error == http::error::end_of_stream ||
             error.category() != make_error_code(http::error::bad_method).category())
             co_return false;
-        co_return co_await write(stream, plain(400, "This is not HTTP/1.1."), false, false);
-    }
-
-    static void fill(http::fields& fields, const Response& response) {
-        add_security_headers(fields);
-        for (const auto& [name, value] : response.headers)
-            fields.insert(name, value);
+        co_return co_await write(stream, plain_response(400, "This is not HTTP/1.1."), false,
+                                 false);
     }
 
     static asio::awaitable<bool> write(TlsStream& stream, Response response, bool keep_alive,
@@ -330,7 +267,7 @@ struct Server::Impl {
         http::response<http::span_body<const char>> message;
         message.version(11);
         message.result(static_cast<unsigned>(response.status));
-        fill(message, response);
+        fill_header(message, response);
         message.keep_alive(keep_alive);
         if (!head)
             message.body() = {body.data(), body.size()};
@@ -354,7 +291,7 @@ struct Server::Impl {
     static asio::awaitable<void> write_flow(TlsStream& stream, Response response) {
         const auto flow = response.flow;
         http::response<http::empty_body> header(http::status::ok, 11);
-        fill(header, response);
+        fill_header(header, response);
         header.keep_alive(false);
         stream.expires_after(write_limit);
         http::response_serializer<http::empty_body> serializer(header);
@@ -412,8 +349,11 @@ void Server::drain(std::function<void()> done) {
         if (!visit.new_here)
             visit.stream->cancel(); // idle between two requests
     impl_->drain_timer = impl_->loop.after(drain_limit, impl_->drained);
-    if (impl_->connections == 0)
-        impl_->loop.post(impl_->drained);
+    // Behind the connection that was accepted a moment ago and is not counted yet.
+    impl_->loop.post([this] {
+        if (impl_->connections == 0)
+            impl_->drained();
+    });
 }
 
 Result<std::unique_ptr<Server>> Server::start(Loop& loop, UniqueFd listener, const std::string& pem,

@@ -155,7 +155,7 @@ def test_show_is_the_same_text_and_json(root):
         shown = dict(re.findall(r"^        (\S+) = (.*)$", text, re.MULTILINE))
         assert list(shown) == list(view["Properties"]), path
         for name, value in view["Properties"].items():
-            if isinstance(value, str) and not name.endswith("time"):
+            if isinstance(value, str) and not name.endswith("time") and (path, name) != FREE_ROOM:
                 assert shown[name] == (value or "(none)"), (path, name)
             if value is None:
                 assert shown[name] in ("(Cannot show property)", "*****", "(none)"), (path, name)
@@ -203,10 +203,14 @@ def test_a_reader_changes_nothing(sp, root):
         assert refused.count("reader") >= tried
 
 
+FREE_ROOM = ("/SP/media", "available")  # what anybody on the machine writes counts
+
+
 def at_rest(tree):
     """Without what changes by itself."""
     sp = tree["Targets"]["SP"]
     sp["Properties"].pop("uptime")
+    sp["Targets"]["media"]["Properties"].pop("available")
     for name in ("sessions", "clock"):
         sp["Targets"].pop(name)
     return tree
