@@ -49,21 +49,25 @@ class Font {
 class Fonts {
   public:
     Fonts(std::vector<Font> text_modes, std::function<std::vector<Font>()> find_others)
-        : fonts_(std::move(text_modes)), find_others_(std::move(find_others)) {
-        if (fonts_.empty())
-            fonts_.emplace_back();
+        : text_modes_(std::move(text_modes)), find_others_(std::move(find_others)) {
+        if (text_modes_.empty())
+            text_modes_.emplace_back();
     }
     /// To write with.
-    const Font& first() const { return fonts_.front(); }
+    const Font& first() const { return text_modes_.front(); }
+    const std::vector<Font>& text_modes() const { return text_modes_; }
     const std::vector<Font>& all() {
-        if (const auto find = std::exchange(find_others_, nullptr))
+        if (const auto find = std::exchange(find_others_, nullptr)) {
+            all_ = text_modes_;
             for (Font& font : find())
-                fonts_.push_back(std::move(font));
-        return fonts_;
+                all_.push_back(std::move(font));
+        }
+        return all_;
     }
 
   private:
-    std::vector<Font> fonts_;
+    std::vector<Font> text_modes_;
+    std::vector<Font> all_;
     std::function<std::vector<Font>()> find_others_;
 };
 

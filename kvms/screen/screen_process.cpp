@@ -319,6 +319,11 @@ struct ScreenProcess::Impl {
 
     // -- reading the screen
 
+    std::optional<PictureText> words_on(const Frame& picture) {
+        auto words = read_text(picture, fonts.text_modes());
+        return words && words->exact ? words : read_text(picture, fonts.all());
+    }
+
     void read(const json::object& message) {
         const bool of_last = flag(message, "last");
         const Frame& picture = of_last ? last : frame;
@@ -337,7 +342,7 @@ struct ScreenProcess::Impl {
             else
                 answer["fault"] = fd.fault().message;
             answer["file"] = static_cast<bool>(file);
-        } else if (const auto words = read_text(picture, fonts.all())) {
+        } else if (const auto words = words_on(picture)) {
             answer["text"] = words->text;
             answer["columns"] = words->columns;
             answer["rows"] = words->rows;

@@ -203,7 +203,7 @@ char32_t guess(const Font::Glyph& shape, const Font& font) {
 
 std::optional<PictureText> read_grid(const Frame& frame, const Grid& grid, const Font& font,
                                      Shapes shapes) {
-    PictureText result{grid.columns, grid.rows, {}};
+    PictureText result{grid.columns, grid.rows, {}, false};
     Match found;
     for (int row = 0; row < grid.rows; ++row) {
         std::string line;
@@ -246,8 +246,11 @@ std::optional<PictureText> read_text(const Frame& frame, const std::vector<Font>
             const Match found = match(frame, grid, font.height(), shapes);
             if (found.good(50) && (!best || found.share() > best->match.share()))
                 best = {&font, grid, shapes, found};
-            if (found.good(100))
-                return read_grid(frame, grid, font, shapes);
+            if (found.good(100)) {
+                auto text = read_grid(frame, grid, font, shapes);
+                text->exact = true;
+                return text;
+            }
         }
     }
     return best ? read_grid(frame, best->grid, *best->font, std::move(best->shapes)) : std::nullopt;

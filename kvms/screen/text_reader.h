@@ -15,7 +15,8 @@ namespace lom::kvms {
 struct PictureText {
     int columns = 0;
     int rows = 0;
-    std::string text; ///< UTF-8 lines without trailing spaces; U+FFFD for shapes that are unknown
+    std::string text;   ///< UTF-8 lines without trailing spaces; U+FFFD for shapes that are unknown
+    bool exact = false; ///< every shape is one of the font's: no other font can fit better
 };
 
 /// Nothing when the picture does not consist of characters of one of the fonts.
