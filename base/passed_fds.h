@@ -1,4 +1,5 @@
-// Reading from a unix socket over which descriptors come along. Any thread; never blocks.
+// Unix sockets over which descriptors come and go along with bytes. Any thread; blocks only where
+// `Waiting::yes` says so. A message has at most four descriptors.
 #pragma once
 
 #include "base/fd.h"
@@ -16,7 +17,13 @@ struct Received {
     std::vector<UniqueFd> fds;
 };
 
+enum class Waiting { no, yes };
+
 /// At most `most` descriptors, closed on exec; further ones are dropped by the kernel.
-Received receive_with_fds(int socket, std::span<char> buffer, std::size_t most);
+Received receive_with_fds(int socket, std::span<char> buffer, std::size_t most,
+                          Waiting waiting = Waiting::no);
+/// As sendmsg(2) answers, with errno. No SIGPIPE.
+ssize_t send_with_fds(int socket, std::span<const char> bytes, std::span<const int> fds,
+                      Waiting waiting = Waiting::no);
 
 } // namespace lom

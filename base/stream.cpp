@@ -1,5 +1,7 @@
 #include "base/stream.h"
 
+#include "base/passed_fds.h"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,63 +38,25 @@ struct Stream::Impl : std::enable_shared_from_this<Impl> {
     void on_readable() {
         const auto keep = shared_from_this(); // a handler may destroy the Stream
         std::array<char, read_size> buffer;   // NOLINT: filled by recvmsg
-        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * max_fds)> control{};
-        iovec part{buffer.data(), buffer.size()};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        const ssize_t count = recvmsg(fd.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        Received received = receive_with_fds(fd.get(), buffer, max_fds);
+        const ssize_t count = received.count;
         if (count < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (count <= 0) {
             close_with(count == 0 ? "the peer closed the connection" : std::strerror(errno));
             return;
         }
-        std::vector<UniqueFd> fds = received_fds(message);
         if (handlers.data)
             handlers.data(std::string_view(buffer.data(), static_cast<std::size_t>(count)),
-                          std::move(fds));
-    }
-
-    static std::vector<UniqueFd> received_fds(msghdr& message) {
-        std::vector<UniqueFd> fds;
-        for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-             header = CMSG_NXTHDR(&message, header)) {
-            if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-                continue;
-            const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-            for (std::size_t i = 0; i < count; ++i) {
-                int value = -1;
-                std::memcpy(&value, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-                fds.emplace_back(value);
-            }
-        }
-        return fds;
+                          std::move(received.fds));
     }
 
     ssize_t send_front() {
         Outgoing& front = queue.front();
-        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * max_fds)> control{};
-        iovec part{front.bytes.data() + front.sent, front.bytes.size() - front.sent};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        if (!front.fds.empty()) {
-            const std::size_t count = std::min(front.fds.size(), max_fds);
-            message.msg_control = control.data();
-            message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-            cmsghdr* header = CMSG_FIRSTHDR(&message);
-            header->cmsg_level = SOL_SOCKET;
-            header->cmsg_type = SCM_RIGHTS;
-            header->cmsg_len = CMSG_LEN(sizeof(int) * count);
-            for (std::size_t i = 0; i < count; ++i) {
-                const int value = front.fds[i].get();
-                std::memcpy(CMSG_DATA(header) + i * sizeof(int), &value, sizeof(int));
-            }
-        }
-        return sendmsg(fd.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        std::vector<int> fds;
+        for (const UniqueFd& passed : front.fds)
+            fds.push_back(passed.get());
+        return send_with_fds(fd.get(), std::span(front.bytes).subspan(front.sent), fds);
     }
 
     void flush() {

@@ -226,8 +226,13 @@ std::string what_holds(int status_file, bool own_root, bool landlock) {
 
 Result<std::string> hand_over(const std::string& folder) {
     UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || (has_capability(CAP_SETUID) &&
-                (fchown(fd.get(), nobody, nobody) != 0 || fchmod(fd.get(), 0700) != 0)))
+    struct stat facts {};
+    bool fine = fd && fstat(fd.get(), &facts) == 0;
+    // The mode first: what is nobody's is not ours to change, unless we are root. By its group we
+    // come in another time.
+    if (fine && facts.st_uid != nobody && has_capability(CAP_SETUID))
+        fine = fchmod(fd.get(), 0750) == 0 && fchown(fd.get(), nobody, -1) == 0;
+    if (!fine)
         return Fault{FaultKind::unavailable,
                      "The folder " + folder + " cannot be used: " + std::strerror(errno) + "."};
     return "/proc/self/fd/" + std::to_string(fd.release());

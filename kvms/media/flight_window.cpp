@@ -11,7 +11,7 @@ namespace {
 constexpr double shrink = 0.8;
 constexpr double grow_per_round_trip = 4;
 constexpr auto shortest_gap = std::chrono::microseconds(200);
-constexpr std::size_t most_at_start = 64;
+constexpr std::size_t most_at_start = 32;
 constexpr double rate_decay = 0.999; // per reply
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }

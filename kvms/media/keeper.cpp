@@ -1,5 +1,6 @@
 #include "kvms/media/keeper.h"
 
+#include "base/passed_fds.h"
 #include "base/process.h"
 
 #include <cerrno>
@@ -72,20 +73,8 @@ Keeper::~Keeper() {
 }
 
 void Keeper::inherit(int fuse_fd) {
-    char byte = 0;
-    iovec part{&byte, 1};
-    alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = room;
-    message.msg_controllen = sizeof(room);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fuse_fd, sizeof(int));
-    (void)sendmsg(line_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const char byte = 0;
+    (void)send_with_fds(line_.get(), {&byte, 1}, {&fuse_fd, 1});
 }
 
 bool Keeper::began(const void* read, std::uint64_t unique) {

@@ -12,6 +12,8 @@ constexpr std::uint64_t slack = 8;
 /// that. Replayed boots say so: more fetches much in vain, less waits more often.
 constexpr std::uint64_t share = 4;
 constexpr std::uint64_t share_beyond = 8;
+/// Far ahead of a stream so many blocks are asked for at once: to send one costs as much.
+constexpr std::uint64_t batch = 8;
 constexpr double memory = 1.0 / 8; ///< weight of one new place
 constexpr std::size_t before_share = 4;
 } // namespace
@@ -71,6 +73,9 @@ Readahead::Guess Readahead::on_read(BlockRange read, const Limits& limits) {
     stream->size =
         std::min<std::uint64_t>(std::max<std::uint64_t>(stream->size, earned), limits.cap);
     const BlockRange range{std::max(stream->ahead, stream->next), stream->next + stream->size};
+    const std::uint64_t left = range.begin - stream->next;
+    if (left > stream->size - std::min<std::uint64_t>(stream->size / 4, batch))
+        return {{}, {}, true};
     stream->ahead = std::max({range.begin, range.end});
     return {range, {}, true};
 }

@@ -1,5 +1,6 @@
 #include "kvms/media/steward.h"
 
+#include "base/passed_fds.h"
 #include "base/process.h"
 
 #include <fcntl.h>
@@ -19,6 +20,8 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <span>
+#include <vector>
 
 namespace lom::media {
 
@@ -32,50 +35,25 @@ constexpr const char* wide_read_ahead = "256"; // KiB
 using Fds = std::array<UniqueFd, most_fds>;
 
 /// One packet with descriptors. False: the other side has gone.
-bool send_packet(int line, const void* bytes, std::size_t size, const Fds& fds = {}) {
-    iovec part{const_cast<void*>(bytes), size};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(most_fds * sizeof(int))> room{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    const auto count = static_cast<std::size_t>(
-        std::count_if(fds.begin(), fds.end(), [](const UniqueFd& fd) { return bool(fd); }));
-    if (count > 0) {
-        message.msg_control = room.data();
-        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        cmsghdr* const header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(count * sizeof(int));
-        for (std::size_t i = 0; i < count; ++i) {
-            const int fd = fds[i].get();
-            std::memcpy(CMSG_DATA(header) + i * sizeof(int), &fd, sizeof(int));
-        }
-    }
-    return sendmsg(line, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+bool send_packet(int line, std::span<const char> bytes, const Fds& fds = {}) {
+    std::vector<int> passed;
+    for (const UniqueFd& fd : fds)
+        if (fd)
+            passed.push_back(fd.get());
+    return send_with_fds(line, bytes, passed, Waiting::yes) == static_cast<ssize_t>(bytes.size());
 }
 
 /// Bytes of the packet; 0 or less: the other side has gone.
-ssize_t receive_packet(int line, void* bytes, std::size_t size, Fds& fds) {
-    iovec part{bytes, size};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(most_fds * sizeof(int))> room{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = room.data();
-    message.msg_controllen = room.size();
-    ssize_t count = 0;
-    while ((count = recvmsg(line, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
-        continue;
-    const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    if (count > 0 && header != nullptr && header->cmsg_type == SCM_RIGHTS)
-        for (std::size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-            fds.at(i).reset(fd);
-        }
-    return count;
+ssize_t receive_packet(int line, std::span<char> bytes, Fds& fds) {
+    Received received;
+    do
+        received = receive_with_fds(line, bytes, most_fds, Waiting::yes);
+    while (received.count < 0 && errno == EINTR);
+    std::move(received.fds.begin(), received.fds.end(), fds.begin());
+    return received.count;
 }
+
+std::span<char> bytes_of(int& number) { return {reinterpret_cast<char*>(&number), sizeof number}; }
 
 /// As libssh begins the line of a host.
 std::string known_name(const ImageUri& uri) {
@@ -96,12 +74,10 @@ class Obedience {
     void serve(int line) {
         std::array<char, longest_order> order{};
         Fds none;
-        for (ssize_t size = 0;
-             (size = receive_packet(line, order.data(), order.size(), none)) > 0;) {
+        for (ssize_t size = 0; (size = receive_packet(line, order, none)) > 0;) {
             Fds fds;
-            const int error =
-                obey(order[0], {order.data() + 1, static_cast<std::size_t>(size) - 1}, fds);
-            if (!send_packet(line, &error, sizeof error, fds))
+            int error = obey(order[0], {order.data() + 1, static_cast<std::size_t>(size) - 1}, fds);
+            if (!send_packet(line, bytes_of(error), fds))
                 return;
         }
     }
@@ -274,8 +250,8 @@ Result<Steward> Steward::start(Domain domain) {
 Steward::Answer Steward::ask(char order, std::string_view text) {
     Answer answer;
     const std::string packet = order + std::string(text);
-    if (packet.size() <= longest_order && send_packet(line_.get(), packet.data(), packet.size()) &&
-        receive_packet(line_.get(), &answer.error, sizeof answer.error, answer.fds) !=
+    if (packet.size() <= longest_order && send_packet(line_.get(), packet) &&
+        receive_packet(line_.get(), bytes_of(answer.error), answer.fds) !=
             static_cast<ssize_t>(sizeof answer.error))
         answer.error = EPIPE;
     return answer;

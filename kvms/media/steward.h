@@ -1,5 +1,5 @@
 // What lom-media needs root for, in a process of its own that never sees a byte from a stranger:
-// mounting and unmounting, the file of a file: image, starting the readers, and the known host
+// mounting, its read-ahead, and unmounting, the file of a file: image, starting the readers, and the known host
 // keys. Everything it may touch is named before the fork; an order is one letter. It ends with its
 // lom-media. This is lom-media's side; one thread. A call waits for its answer, which takes no
 // longer than the deed itself.

@@ -134,23 +134,22 @@ struct ScreenProcess::Impl {
         if (!fd)
             return;
         forget_display();
-        display.emplace(
-            frame,
-            Display::Handlers{.send =
-                                  [this](std::string bytes) {
-                                      if (link)
-                                          link->send(std::move(bytes));
-                                  },
-                              .changing = [this] { on_changing(); },
-                              .resized = [this] { on_resized(); },
-                              .updated = [this](const auto& changed) { on_updated(changed); },
-                              .cursor = [this](Cursor c) { viewers->set_cursor(std::move(c)); },
-                              .leds =
-                                  [this](int now) {
-                                      viewers->set_leds(now);
-                                      leds = now;
-                                      report();
-                                  }});
+        display.emplace(frame, Display::Handlers{
+                                   .send =
+                                       [this](std::string bytes) {
+                                           if (link)
+                                               link->send(std::move(bytes));
+                                       },
+                                   .changing = [this] { on_changing(); },
+                                   .resized = [this] { on_resized(); },
+                                   .updated = [this](const auto& changed) { on_updated(changed); },
+                                   .cursor = [this](const Cursor& c) { viewers->set_cursor(c); },
+                                   .leds =
+                                       [this](int now) {
+                                           viewers->set_leds(now);
+                                           leds = now;
+                                           report();
+                                       }});
         link = std::make_unique<Stream>(
             loop, std::move(fd),
             Stream::Handlers{[this](std::string_view bytes, const std::vector<UniqueFd>&) {

@@ -1,18 +1,9 @@
 #include "kvms/screen/viewers.h"
 
 #include "base/stream.h"
+#include "kvms/screen/picture_server.h"
 #include "kvms/screen/rfb.h"
-
-// libvncserver's header needs its macros before anything of ours.
-#include <rfb/rfb.h>
-extern "C" {
-#include <rfb/rfbregion.h>
-}
-
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "kvms/screen/vnc_password.h"
 
 #include <algorithm>
 #include <list>
@@ -30,12 +21,6 @@ constexpr std::size_t most_guessing = 8;
 constexpr auto wrong_password_pause = 3s;
 constexpr std::size_t most_held_keys = 64;
 constexpr std::size_t queue_limit = 160U << 20U; // far above any single update
-constexpr std::string_view handshake = "RFB 003.008\n\1\1";
-constexpr std::size_t handshake_answers = 12 + 2 + 4; // version, security types, result
-
-struct ScreenDeleter {
-    void operator()(rfbScreenInfoPtr screen) const { rfbScreenCleanup(screen); }
-};
 
 } // namespace
 
@@ -44,9 +29,9 @@ struct Viewers::Impl {
         ViewerInfo info;
         std::unique_ptr<Stream> stream;
         std::unique_ptr<ViewerProtocol> protocol;
-        rfbClientPtr client = nullptr;
-        Loop::Handle limit;    ///< of the handshake
-        bool guessing = false; ///< has a password to give
+        PictureServer::ClientPtr client; ///< none before the handshake is over
+        Loop::Handle limit;              ///< of the handshake
+        bool guessing = false;           ///< has a password to give
         ViewerAbilities abilities;
         bool told_extended_keys = false;
         int told_leds = -1;
@@ -54,143 +39,48 @@ struct Viewers::Impl {
     };
     using ViewerPtr = std::shared_ptr<Viewer>;
 
-    Impl(Loop& loop_in, Frame& frame_in, std::string title_in, Handlers handlers_in)
-        : loop(loop_in), frame(frame_in), title(std::move(title_in)),
-          handlers(std::move(handlers_in)), sink(memfd_create("lom-kvm", MFD_CLOEXEC)) {
-        rfbLogEnable(0);
-        screen.reset(rfbGetScreen(nullptr, nullptr, frame.width, frame.height, 8, 3, 4));
-        screen->desktopName = title.c_str();
-        screen->alwaysShared = TRUE;
-        screen->deferUpdateTime = 0;
-        screen->cursor = nullptr;
-        screen->frameBuffer = frame_bytes();
-        use_own_format();
-    }
+    Impl(Loop& loop_in, Frame& frame, std::string title, Handlers handlers_in)
+        : loop(loop_in), handlers(std::move(handlers_in)), server(frame, std::move(title)) {}
 
-    ~Impl() {
-        for (const ViewerPtr& viewer : viewers)
-            forget_client(*viewer);
-        rfbSetCursor(screen.get(), nullptr);
-        screen->frameBuffer = nullptr;
-    }
-
-    /// Frame's, which is what most viewers ask for: nothing is to be translated then.
-    void use_own_format() {
-        rfbPixelFormat& format = screen->serverFormat;
-        format.redShift = 16;
-        format.greenShift = 8;
-        format.blueShift = 0;
-        for (const ViewerPtr& viewer : viewers)
-            if (viewer->client != nullptr)
-                screen->setTranslateFunction(viewer->client);
-    }
-
-    char* frame_bytes() { return reinterpret_cast<char*>(frame.pixels.data()); }
-
-    // -- calls of libvncserver
-
-    /// Calls it with a socket of its own that holds `input`, and gives what it wrote. It may close
-    /// that socket (a client that it refuses).
-    template <typename Call>
-    std::string with_socket(Viewer& viewer, std::string_view input, Call&& call) {
-        int ends[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
-            viewer.over = true;
-            return {};
-        }
-        const UniqueFd ours(ends[0]);
-        if (::send(ours.get(), input.data(), input.size(), MSG_NOSIGNAL) !=
-            static_cast<ssize_t>(input.size()))
-            viewer.over = true;
-        call(ends[1]);
-        if (viewer.client == nullptr || viewer.client->sock != ends[1]) {
-            viewer.over = true;
-            return {};
-        }
-        std::string output(4096, '\0');
-        const ssize_t count = recv(ours.get(), output.data(), output.size(), MSG_DONTWAIT);
-        output.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-        FD_CLR(ends[1], &screen->allFds);
-        close(ends[1]);
-        viewer.client->sock = sink.get(); // counts as connected
-        return output;
-    }
+    // -- pictures
 
     void begin(Viewer& viewer) {
         viewer.limit.reset();
         viewer.guessing = false;
-        const std::string output = with_socket(viewer, handshake, [&](int socket) {
-            viewer.client = rfbNewClient(screen.get(), socket);
-            for (int step = 0; step < 3 && viewer.client != nullptr; ++step)
-                rfbProcessClientMessage(viewer.client);
-        });
-        if (viewer.over || output.size() <= handshake_answers)
+        std::string init;
+        viewer.client = server.begin(init);
+        if (!viewer.client)
             return end_later(viewer);
-        viewer.stream->send(output.substr(handshake_answers)); // the rest is ServerInit
+        viewer.stream->send(std::move(init));
         take_seat(viewer, false);
         handlers.changed();
     }
 
     void forward(Viewer& viewer, std::string_view message) {
-        const std::string output = with_socket(
-            viewer, message, [&](int socket) { process_message(*viewer.client, socket); });
-        if (viewer.over)
+        auto answer = viewer.client ? server.take(*viewer.client, message) : std::nullopt;
+        if (!answer)
             return end_later(viewer);
-        if (!output.empty())
-            viewer.stream->send(output);
+        if (!answer->empty())
+            viewer.stream->send(std::move(*answer));
         update(viewer);
-    }
-
-    static void process_message(rfbClientRec& client, int socket) {
-        client.sock = socket;
-        rfbProcessClientMessage(&client);
     }
 
     /// Sends what changed, if the viewer has asked and has taken all that was sent before.
     void update(Viewer& viewer) {
-        while (viewer.client != nullptr && !viewer.over && viewer.stream->queued() == 0) {
+        while (viewer.client && !viewer.over && viewer.stream->queued() == 0) {
             tell_extras(viewer);
-            if (sraRgnEmpty(viewer.client->requestedRegion) != FALSE)
-                return;
-            const int socket = dup(sink.get()); // it closes it when it gives up
-            viewer.client->sock = socket;
-            const bool sent = rfbUpdateClient(viewer.client) != FALSE;
-            const bool closed = viewer.client->sock != socket;
-            if (!closed)
-                close(socket);
-            viewer.client->sock = sink.get();
-            std::string bytes = take_sink();
-            if (closed)
+            auto bytes = server.update(*viewer.client);
+            if (!bytes)
                 return end_later(viewer);
-            if (!sent || bytes.empty())
+            if (bytes->empty())
                 return;
-            viewer.stream->send(std::move(bytes));
+            viewer.stream->send(std::move(*bytes));
         }
     }
 
-    std::string take_sink() {
-        const off_t size = lseek(sink.get(), 0, SEEK_CUR);
-        std::string bytes(static_cast<std::size_t>(std::max<off_t>(size, 0)), '\0');
-        std::size_t filled = 0;
-        while (filled < bytes.size()) {
-            const ssize_t count = pread(sink.get(), bytes.data() + filled, bytes.size() - filled,
-                                        static_cast<off_t>(filled));
-            if (count <= 0)
-                break;
-            filled += static_cast<std::size_t>(count);
-        }
-        constexpr off_t kept = 1 << 20; // giving pages back and forth costs more than they are
-        if (size > kept && ftruncate(sink.get(), kept) < 0)
-            bytes.clear();
-        lseek(sink.get(), 0, SEEK_SET);
-        return bytes;
-    }
-
-    void forget_client(Viewer& viewer) {
-        if (viewer.client == nullptr)
-            return;
-        viewer.client->sock = RFB_INVALID_SOCKET; // the sink is not its own
-        rfbClientConnectionGone(std::exchange(viewer.client, nullptr));
+    void update_all() {
+        for (const ViewerPtr& viewer : viewers)
+            update(*viewer);
     }
 
     // -- what libvncserver does not know
@@ -231,8 +121,9 @@ struct Viewers::Impl {
         viewer->guessing = !password.empty();
         viewers.push_back(viewer);
         const std::weak_ptr weak(viewer);
-        viewer->protocol =
-            std::make_unique<ViewerProtocol>(protocol_handlers(*viewer), challenge(password));
+        viewer->protocol = std::make_unique<ViewerProtocol>(
+            protocol_handlers(*viewer),
+            password.empty() ? std::nullopt : std::optional(ask_for(password)));
         viewer->stream = std::make_unique<Stream>(
             loop, std::move(socket),
             Stream::Handlers{[this, weak](std::string_view bytes, const std::vector<UniqueFd>&) {
@@ -255,25 +146,6 @@ struct Viewers::Impl {
         if (force)
             take_seat(*viewer, true);
         viewer->protocol->start();
-    }
-
-    static std::optional<ViewerProtocol::Password> challenge(const std::string& password) {
-        if (password.empty())
-            return std::nullopt;
-        ViewerProtocol::Password asked;
-        if (getrandom(asked.challenge.data(), asked.challenge.size(), 0) !=
-            static_cast<ssize_t>(asked.challenge.size()))
-            asked.check = [](const auto&, std::string_view) { return false; };
-        else
-            asked.check = [password](ViewerProtocol::Challenge expected, std::string_view answer) {
-                std::string key = password;
-                rfbEncryptBytes(reinterpret_cast<unsigned char*>(expected.data()), key.data());
-                unsigned difference = 0;
-                for (std::size_t i = 0; i < expected.size(); ++i)
-                    difference |= static_cast<unsigned>(expected[i] ^ answer[i]);
-                return difference == 0;
-            };
-        return asked;
     }
 
     ViewerProtocol::Handlers protocol_handlers(Viewer& viewer) {
@@ -330,7 +202,7 @@ struct Viewers::Impl {
     void end(const ViewerPtr& viewer) {
         if (viewers.remove(viewer) == 0)
             return;
-        forget_client(*viewer);
+        viewer->client.reset();
         viewer->limit.reset();
         viewer->stream.reset();
         if (viewer->info.writer)
@@ -369,7 +241,7 @@ struct Viewers::Impl {
     void release_seat() {
         release_keys();
         for (const ViewerPtr& viewer : viewers)
-            if (!writer() && viewer->client != nullptr)
+            if (!writer() && viewer->client)
                 take_seat(*viewer, false);
     }
 
@@ -382,8 +254,7 @@ struct Viewers::Impl {
     }
 
     void pointer(const Viewer& viewer, unsigned buttons, int x, int y) {
-        if (screen->cursor != nullptr) // who cannot draw its shape gets it painted there
-            rfbDefaultPtrAddEvent(static_cast<int>(buttons), x, y, viewer.client);
+        server.point(*viewer.client, buttons, x, y);
         handlers.pointer(buttons, x, y);
     }
 
@@ -393,11 +264,8 @@ struct Viewers::Impl {
     }
 
     Loop& loop;
-    Frame& frame;
-    std::string title;
     Handlers handlers;
-    UniqueFd sink;
-    std::unique_ptr<rfbScreenInfo, ScreenDeleter> screen;
+    PictureServer server;
     std::list<ViewerPtr> viewers;
     std::set<std::pair<std::uint32_t, std::uint32_t>> held;
     std::uint64_t next_id = 1;
@@ -429,8 +297,7 @@ void Viewers::demote_session(const std::string& session) {
 
 void Viewers::give_seat(const std::string& session) {
     for (const auto& viewer : impl_->viewers)
-        if (viewer->info.session == session && viewer->info.may_write &&
-            viewer->client != nullptr) {
+        if (viewer->info.session == session && viewer->info.may_write && viewer->client) {
             impl_->take_seat(*viewer, true);
             return impl_->handlers.changed();
         }
@@ -443,7 +310,7 @@ void Viewers::drop_all() {
 std::vector<ViewerInfo> Viewers::list() const {
     std::vector<ViewerInfo> all;
     for (const auto& viewer : impl_->viewers)
-        if (viewer->client != nullptr)
+        if (viewer->client)
             all.push_back(viewer->info);
     return all;
 }
@@ -451,54 +318,23 @@ std::vector<ViewerInfo> Viewers::list() const {
 bool Viewers::empty() const { return impl_->viewers.empty(); }
 
 void Viewers::frame_resized() {
-    Frame& frame = impl_->frame;
-    rfbNewFramebuffer(impl_->screen.get(), impl_->frame_bytes(), frame.width, frame.height, 8, 3,
-                      4);
-    impl_->use_own_format();
-    for (const auto& viewer : impl_->viewers)
-        impl_->update(*viewer);
+    impl_->server.frame_resized();
+    impl_->update_all();
 }
 
 void Viewers::frame_changed(const std::vector<Rect>& changed) {
-    sraRegionPtr region = sraRgnCreate();
-    for (const Rect& rect : changed) {
-        sraRegionPtr part =
-            sraRgnCreateRect(rect.x, rect.y, rect.x + rect.width, rect.y + rect.height);
-        sraRgnOr(region, part);
-        sraRgnDestroy(part);
-    }
-    rfbMarkRegionAsModified(impl_->screen.get(), region);
-    sraRgnDestroy(region);
-    for (const auto& viewer : impl_->viewers)
-        impl_->update(*viewer);
+    impl_->server.frame_changed(changed);
+    impl_->update_all();
 }
 
-void Viewers::set_cursor(Cursor cursor) {
-    const std::size_t pixels = cursor.pixels.size() * sizeof(cursor.pixels[0]);
-    if (cursor.width == 0 || pixels == 0)
-        return rfbSetCursor(impl_->screen.get(), nullptr);
-    auto* shape = static_cast<rfbCursorPtr>(calloc(1, sizeof(rfbCursor)));
-    shape->cleanup = TRUE;
-    shape->cleanupMask = TRUE;
-    shape->cleanupRichSource = TRUE;
-    shape->width = static_cast<unsigned short>(cursor.width);
-    shape->height = static_cast<unsigned short>(cursor.height);
-    shape->xhot = static_cast<unsigned short>(cursor.hot_x);
-    shape->yhot = static_cast<unsigned short>(cursor.hot_y);
-    shape->richSource = static_cast<unsigned char*>(malloc(pixels));
-    shape->mask = static_cast<unsigned char*>(malloc(cursor.mask.size()));
-    std::copy_n(reinterpret_cast<const unsigned char*>(cursor.pixels.data()), pixels,
-                shape->richSource);
-    std::copy(cursor.mask.begin(), cursor.mask.end(), shape->mask);
-    rfbSetCursor(impl_->screen.get(), shape);
-    for (const auto& viewer : impl_->viewers)
-        impl_->update(*viewer);
+void Viewers::set_cursor(const Cursor& cursor) {
+    impl_->server.set_cursor(cursor);
+    impl_->update_all();
 }
 
 void Viewers::set_leds(int leds) {
     impl_->leds = leds;
-    for (const auto& viewer : impl_->viewers)
-        impl_->update(*viewer);
+    impl_->update_all();
 }
 
 } // namespace lom::kvms

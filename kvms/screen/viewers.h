@@ -1,8 +1,6 @@
-// Everybody who looks at a host's screen, served through libvncserver: any number of viewers, one
-// of which writes. libvncserver never sees a viewer's socket: it is called with whole messages, and
-// what it writes lands in memory (a memfd), from where a viewer's own queue takes it. So none of
-// its calls can wait for anybody, and a viewer gets its next update only when it has taken the last
-// one: one that reads slowly gets fewer pictures and costs one update of memory. Loop thread only.
+// Everybody who looks at a host's screen: any number of viewers, one of which writes. A viewer gets
+// its next update only when it has taken the last one: one that reads slowly gets fewer pictures,
+// slows nobody, and costs one update of memory. Loop thread only.
 #pragma once
 
 #include "base/fd.h"
@@ -60,7 +58,7 @@ class Viewers {
     // -- what they see
     void frame_resized();
     void frame_changed(const std::vector<Rect>& changed);
-    void set_cursor(Cursor cursor);
+    void set_cursor(const Cursor& cursor);
     void set_leds(int leds);
 
   private:

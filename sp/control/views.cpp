@@ -108,7 +108,8 @@ Result<TargetDescription> describe_target(const Tree& tree, const std::string& p
     for (const Property& property : found->target->properties())
         description.properties.push_back(describe_property(property));
     for (const Verb& verb : found->target->verbs())
-        description.verbs.push_back(describe_verb(verb, found->path));
+        if (verb.listed)
+            description.verbs.push_back(describe_verb(verb, found->path));
     for (const auto& [name, child] : found->target->children())
         description.targets.emplace_back(name, child->doc());
     return description;

@@ -1,6 +1,7 @@
 #include "sp/service/ssh_door.h"
 
 #include "base/files.h"
+#include "base/passed_fds.h"
 #include "base/process.h"
 
 #include <arpa/inet.h>
@@ -38,20 +39,7 @@ std::string address_of(const sockaddr_storage& address, socklen_t size) {
 
 /// One message: where the connection comes from, with the connection and its way to lomd.
 bool hand_over(int helper, const std::string& source, int connection, int control) {
-    iovec part{const_cast<char*>(source.data()), source.size()};
-    const std::array fds{connection, control};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(fds))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = space.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(fds));
-    std::memcpy(CMSG_DATA(header), fds.data(), sizeof(fds));
-    return sendmsg(helper, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    return send_with_fds(helper, source, std::array{connection, control}) >= 0;
 }
 
 std::uint16_t port_of(int fd) {

@@ -93,24 +93,27 @@ Verb load_image(MediaLibrary& library) {
     return verb;
 }
 
-/// What the SSH door asks for when scp or sftp comes; a person is told of those.
+/// What the SSH door asks for when scp or sftp comes.
 Verb sftp_verb(const TargetContext& context, std::string name, std::string doc,
                std::function<void(const Caller&, const Verb::Done&)> run) {
     return {.name = std::move(name),
             .doc = std::move(doc),
             .role = librarian,
             .asks = false,
-            .run = [&sessions = context.sessions, run = std::move(run)](
-                       const VerbCall& call, const std::string&, const Verb::Done& done) {
-                const auto session =
-                    sessions.find(std::strtoll(call.caller.session.c_str(), nullptr, 10));
-                if (!session || session->type != "sftp")
-                    return done(Fault{FaultKind::wrong_state,
-                                      "Copy images with scp or sftp to this service processor's "
-                                      "SSH port: scp IMAGE.iso " +
-                                          call.caller.account + "@SP:"});
-                run(call.caller, done);
-            }};
+            .run =
+                [&sessions = context.sessions, run = std::move(run)](
+                    const VerbCall& call, const std::string&, const Verb::Done& done) {
+                    const auto session =
+                        sessions.find(std::strtoll(call.caller.session.c_str(), nullptr, 10));
+                    if (!session || session->type != "sftp")
+                        return done(
+                            Fault{FaultKind::wrong_state,
+                                  "Copy images with scp or sftp to this service processor's "
+                                  "SSH port: scp IMAGE.iso " +
+                                      call.caller.account + "@SP:"});
+                    run(call.caller, done);
+                },
+            .listed = false};
 }
 
 void start_sftp(kvms::Uploads& uploads, const Tree::Audit& audit, const Caller& caller,

@@ -78,7 +78,8 @@ std::vector<std::string> Target::commands() const {
                     [](const Property& property) { return property.writable(); }))
         names.emplace_back("set");
     for (const Verb& verb : verbs_)
-        names.push_back(verb.name);
+        if (verb.listed)
+            names.push_back(verb.name);
     std::sort(names.begin(), names.end());
     return names;
 }

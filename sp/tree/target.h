@@ -77,6 +77,7 @@ struct Verb {
     bool asks = true; ///< "Are you sure you want to NAME PATH (y/n)? "
     std::function<void(VerbCall, const std::string& path, Done)> run;
     std::vector<Property> takes; ///< of create: name, doc, type, secret, required
+    bool listed = true; ///< false: for doors, in no listing that people read
     /// Callers who may run it without the role (the keys of one's own account).
     std::function<bool(const Caller&)> also_allowed;
 };

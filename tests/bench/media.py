@@ -61,7 +61,7 @@ class SshCat:
         self.folder = tempfile.mkdtemp(dir=bench.work)
         self.socket = f"{self.folder}/master"
         self.base = ["ssh", "-F", str(bench.config), "-p", str(line.port), "-S", self.socket]
-        self.remote = remote
+        self.remote, self.bench_config = remote, bench.config
         self.master = subprocess.Popen([*self.base, "-M", "-N", "bench"],
                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: os.path.exists(self.socket), 20, "ssh is connected")
@@ -73,6 +73,16 @@ class SshCat:
     def close(self):
         self.master.kill()  # it may not heed anything less while it writes
         self.master.wait()
+
+
+class SftpGet(SshCat):
+    """OpenSSH's own client with lom-media's request size: what SFTP costs where nobody mounts."""
+    name = "sftp get"
+
+    def read_all(self):
+        subprocess.run(["sftp", "-q", "-F", str(self.bench_config), "-B", str(128 << 10), "-R", "128", "-o",
+                        f"ControlPath={self.socket}", f"bench:{self.remote}", "/dev/null"],
+                       stdin=subprocess.DEVNULL, check=True)
 
 
 class Mounted:
@@ -224,7 +234,8 @@ class Bench:
         return {name: statistics.median(seconds) for name, seconds in took.items()}
 
     def row(self, workload, against, measured, bound, holds, note=""):
-        self.rows.append((workload, against, measured, bound, "yes" if holds else "**no**", note))
+        word = {True: "yes", False: "**no**", None: ""}[holds]  # None: no bound
+        self.rows.append((workload, against, measured, bound, word, note))
         print(" | ".join(str(cell) for cell in self.rows[-1]), flush=True)
 
     def at_least(self, workload, against, ratio, bound, note=""):
@@ -249,7 +260,8 @@ def sequential(bench, milliseconds, megabytes, cat_bound, sshfs_bound, sshfs_meg
     line = Line(bench.server, milliseconds)
     size = max(8, int(megabytes * bench.scale))
     file = bench.file(size * MIB)
-    took = bench.compare([SshCat, Lom], line, file, lambda opened: opened.read_all())
+    limit = [] if milliseconds else [SftpGet]
+    took = bench.compare([SshCat, Lom, *limit], line, file, lambda opened: opened.read_all())
     # sshfs's rate does not depend on the size at a distance, only its time does.
     small = min(size, sshfs_megabytes)
     slow = bench.compare([Sshfs] + ([Lom] if small == size else []), line, bench.file(small * MIB),
@@ -258,6 +270,9 @@ def sequential(bench, milliseconds, megabytes, cat_bound, sshfs_bound, sshfs_meg
     ours = size / statistics.median([took["lom-media"], slow.get("lom-media", took["lom-media"])])
     bench.at_least(name, "ssh cat", ours / (size / took["ssh cat"]), cat_bound,
                    f"{ours:.0f} and {size / took['ssh cat']:.0f} MiB/s")
+    if limit:
+        bench.row("`sftp get`, the same file", "ssh cat", f"{took['ssh cat'] / took['sftp get']:.2f} times",
+                  "", None, f"{size / took['sftp get']:.0f} MiB/s")
     bench.at_least(name, "sshfs", ours / (small / slow["sshfs"]), sshfs_bound,
                    f"{small / slow['sshfs']:.0f} MiB/s")
 

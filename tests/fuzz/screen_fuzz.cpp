@@ -1,7 +1,8 @@
 // libFuzzer: what viewers send and what a display sends, all hostile; what gets through goes on to
 // libvncserver, as in lom-kvm, while the picture changes.
 // clang++-19 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/screen_fuzz.cpp
-//   kvms/screen/{display,viewer_protocol,viewers,text_reader,font,lzma,past}.cpp
+//   kvms/screen/{display,viewer_protocol,viewers,picture_server,vnc_password}.cpp
+//   kvms/screen/{text_reader,font,lzma,past}.cpp
 //   base/{loop,stream,passed_fds,process,files}.cpp -lboost_json -lvncserver -llzma
 #include "base/files.h"
 #include "kvms/screen/display.h"

@@ -6,16 +6,11 @@ import subprocess
 import pytest
 
 from tests.support import isos
-from tests.support.guest import GuestConsole, get, insert, must, power_off, screen_text, wait_for
+from tests.support.guest import GUESTS_WITH_IMAGES, GuestConsole, get, insert, must, power_off, screen_text, wait_for
 from tests.support.image_server import ImageServer
 from tests.support.lomd import Lomd, wait_until
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.timeout(420),
-    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
-                       reason=Lomd.missing() or ImageServer.missing() or "built"),
-]
+pytestmark = GUESTS_WITH_IMAGES
 
 CD_PATH = "/pci@0,0/usb@4/storage@1/disk@0,0"
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.support import isos
-from tests.support.guest import GuestConsole, get, must, power_off, wait_for
+from tests.support.guest import GUESTS_WITH_IMAGES, GuestConsole, get, must, power_off, wait_for
 from tests.support.image_server import ImageServer
 from tests.support.lomd import Lomd
 
@@ -15,12 +15,7 @@ CD, CD2, USB = f"{KVMS}/host_storage_device", f"{KVMS}/host_storage_device2", f"
 # What each prints; the same file boots from a CD and from a disk.
 NAMES = {CD: "lom-cd", CD2: "lom-cd2", USB: "lom-usb"}
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.timeout(420),
-    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
-                       reason=Lomd.missing() or ImageServer.missing() or "built"),
-]
+pytestmark = GUESTS_WITH_IMAGES
 
 
 @pytest.fixture(scope="module")

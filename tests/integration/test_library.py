@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.support import isos
-from tests.support.guest import GuestConsole, Linux, events, get, must, power_off, wait_for
+from tests.support.guest import GUESTS_WITH_IMAGES, GuestConsole, Linux, events, get, must, power_off, wait_for
 from tests.support.image_server import HOME, ImageServer
 from tests.support.lomd import PASSWORD, SSH_OPTIONS, Lomd, wait_until
 
@@ -18,12 +18,7 @@ KVMS = "/SP/services/kvms"
 CD, CD2, USB = f"{KVMS}/host_storage_device", f"{KVMS}/host_storage_device2", f"{KVMS}/host_usb_device"
 LARGE = 200 << 20
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.timeout(420),
-    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
-                       reason=Lomd.missing() or ImageServer.missing() or "built"),
-]
+pytestmark = GUESTS_WITH_IMAGES
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +223,8 @@ class TestLinux:
 
     def test_a_mounted_image_stays_until_it_is_unmounted(self, sp, linux):
         must(sp, f"set {CD}/remote server_URI={LIBRARY}/demo.iso")
-        wait_until(lambda: linux.run("mkdir -p /mnt; mount -t iso9660 -o ro /dev/sr0 /mnt")[0] == 0, 20, "it is mounted")
+        mount = "mkdir -p /mnt; mount -t iso9660 -o ro /dev/sr0 /mnt"
+        wait_until(lambda: linux.run(mount)[0] == 0, 20, "it is mounted")
         assert linux.run("eject")[0] != 0
         assert get(sp, CD, "status") == "operational"
         waits = sp.lom(f"set {CD} mode=disabled")

@@ -13,6 +13,7 @@ from tests.support.faulty_proxy import FaultyProxy
 from tests.support.lom_media import PROGRAM, Background, LomMedia
 from tests.support.lomd import wait_until
 from tests.support.sources import KINDS, Source
+from tests.support.whole_image import random_image
 
 if not PROGRAM.exists():
     pytest.skip(f"{PROGRAM} is not built", allow_module_level=True)
@@ -23,13 +24,7 @@ MIB = 1 << 20
 STEP = 128 << 10
 
 
-def image_bytes(seed, size=6 * MIB + 777):
-    data = bytearray(random.Random(seed).randbytes(size))
-    data[32768:32774] = b"\x01CD001"
-    return bytes(data)
-
-
-IMAGE, OTHER = image_bytes(1), image_bytes(2)
+IMAGE, OTHER = (random_image(6 * MIB + 777, seed) for seed in (1, 2))
 SHA = hashlib.sha256(IMAGE).hexdigest()
 LONG_AGO = 1_600_000_000
 

@@ -18,8 +18,8 @@ def test_kills(kind):
     kills = 25 if kind in ("ssh", "http") else 10
     if missing := Source.missing(kind):
         pytest.skip(missing)
-    done = subprocess.run([SOAK, "--server", kind, "--kills", str(kills), "--mib", "8", "--readers", "2", "--pause", "0.25",
-                           "--away", "0.2", "--whole", "0.5"],
+    done = subprocess.run([SOAK, "--server", kind, "--kills", str(kills), "--mib", "8", "--readers", "2",
+                           "--pause", "0.25", "--away", "0.2", "--whole", "0.5"],
                           capture_output=True, text=True, timeout=120, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """The image's source goes away under a running Linux: what the guest sees, what people are told."""
 
 import os
-import random
 import re
 import signal
 import time
@@ -10,34 +9,22 @@ import pytest
 
 from tests.support import demo_host, isos
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.guest import (STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, qemu_pid,
-                                 wait_for)
+from tests.support.guest import (GUESTS_WITH_IMAGES, STORAGE, GuestConsole, Linux, events, get, insert, must,
+                                 power_off, qemu_pid, wait_for)
 from tests.support.image_server import ImageServer
 from tests.support.lom_media import Background
 from tests.support.lomd import Lomd, wait_until
 
 REMOTE = f"{STORAGE}/remote"
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.timeout(420),
-    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
-                       reason=Lomd.missing() or ImageServer.missing() or "built"),
-]
-
-
-def disc(volume_id, size):
-    data = bytearray(random.Random(volume_id).randbytes(size))
-    data[32768:32774] = b"\x01CD001"
-    data[32808:32840] = volume_id.encode().ljust(32)
-    return bytes(data)
+pytestmark = GUESTS_WITH_IMAGES
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with ImageServer(tmp_path_factory.mktemp("server") / "sshd.log") as images:
         images.add(isos.demo())
-        (images.home / "big.iso").write_bytes(disc("BIGDISC", 48 << 20))
+        (images.home / "big.iso").write_bytes(isos.disc("BIGDISC", 48 << 20))
         yield images
 
 
@@ -196,7 +183,7 @@ def test_another_image_comes_as_another_disc(sp, server, linux):
     wait_for(sp, STORAGE, "status", "reconnecting", 20)
     path = server.home / "big.iso"
     before = path.stat()
-    path.write_bytes(disc("OTHERDISC", 48 << 20))
+    path.write_bytes(isos.disc("OTHERDISC", 48 << 20))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     server.start()
     wait_for(sp, STORAGE, "status", "image changed", 10)

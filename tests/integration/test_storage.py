@@ -2,25 +2,19 @@
 
 import json
 import pathlib
-import random
 import subprocess
 
 import pytest
 
 from tests.support import isos
-from tests.support.guest import (STORAGE, GuestConsole, Linux, events, get, insert, must, power_off, rows_of,
-                                 wait_for)
+from tests.support.guest import (GUESTS_WITH_IMAGES, STORAGE, GuestConsole, Linux, events, get, insert, must,
+                                 power_off, rows_of, wait_for)
 from tests.support.image_server import ImageServer, descendants, free_port
 from tests.support.lomd import Lomd, wait_until
 
 REMOTE = f"{STORAGE}/remote"
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.timeout(420),
-    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
-                       reason=Lomd.missing() or ImageServer.missing() or "built"),
-]
+pytestmark = GUESTS_WITH_IMAGES
 
 
 def make_key(folder, name):
@@ -44,7 +38,7 @@ def server(tmp_path_factory, key):
         (images.home / "folder").mkdir()
         (images.home / "private.iso").write_bytes(b"x" * 40960)
         (images.home / "private.iso").chmod(0o600)
-        (images.home / "big.iso").write_bytes(disc("BIGDISC", 48 << 20))
+        (images.home / "big.iso").write_bytes(isos.disc("BIGDISC", 48 << 20))
         yield images
 
 
@@ -63,14 +57,6 @@ def remote(sp, server):
          f"set {STORAGE} mode=remote")
     yield sp
     must(sp, f"set {STORAGE} mode=disabled")
-
-
-def disc(volume_id, size):
-    """Bytes that nothing can have cached, with an ISO 9660 volume descriptor where it belongs."""
-    data = bytearray(random.Random(volume_id).randbytes(size))
-    data[32768:32774] = b"\x01CD001"
-    data[32808:32840] = volume_id.encode().ljust(32)
-    return bytes(data)
 
 
 def storage(sp):

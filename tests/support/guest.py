@@ -12,11 +12,23 @@ import pathlib
 import re
 import socket
 
-from tests.support.lomd import PROMPT, wait_until
+import pytest
+
+from tests.support.image_server import ImageServer
+from tests.support.lomd import PROMPT, Lomd, wait_until
 
 STORAGE = "/SP/services/kvms/host_storage_device"
 # For a step of a guest's boot: an emulated processor on a machine that others use too.
 PATIENCE = 150
+
+
+# For a module whose tests boot guests from images of a server: pytestmark = GUESTS_WITH_IMAGES.
+GUESTS_WITH_IMAGES = [
+    pytest.mark.qemu,
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
+                       reason=Lomd.missing() or ImageServer.missing() or "built"),
+]
 
 
 class GuestConsole:

@@ -6,6 +6,7 @@ the calling test with the reason.
 
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import tempfile
@@ -117,6 +118,14 @@ def live():
         subprocess.run([HERE / "live_iso", folder, iso], check=True, stdin=subprocess.DEVNULL)
 
     return made("live.iso", make, HERE / "live_iso")
+
+
+def disc(volume_id, size):
+    """Bytes that nothing can have cached, with an ISO 9660 volume descriptor where it belongs."""
+    data = bytearray(random.Random(volume_id).randbytes(size))
+    data[32768:32774] = b"\x01CD001"
+    data[32808:32840] = volume_id.encode().ljust(32)
+    return bytes(data)
 
 
 # ---- how they are made

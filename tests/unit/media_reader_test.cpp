@@ -434,9 +434,11 @@ TEST(Readahead, AnUnknownLineIsExplored) {
     std::size_t most = 0;
     for (std::uint64_t block = 0; block < 40; ++block) {
         const BlockRange range = readahead.on_read({block, block + 1}, {4, 64, 64, true}).ahead;
-        most = std::max<std::size_t>(most, range.end - block - 1);
+        if (!range.empty())
+            most = std::max<std::size_t>(most, range.end - block - 1);
     }
-    EXPECT_EQ(most, 64U);
+    EXPECT_GE(most, 56U) << "it asks for several at once";
+    EXPECT_LE(most, 64U);
 }
 
 TEST(Readahead, PlacesThatNobodyReadsOnFromTeachIt) {
@@ -461,11 +463,21 @@ TEST(Readahead, PlacesThatNobodyReadsOnFromTeachIt) {
 
 TEST(Readahead, StreamsAreKeptApart) {
     Readahead readahead;
+    std::uint64_t asked = 5001;
+    int times = 0;
     for (std::uint64_t block = 0; block < 1000; ++block) {
         readahead.on_read({block, block + 1}, {4, 64, 64, false});
         const auto guess = readahead.on_read({5000 + block, 5001 + block}, {4, 64, 64, false});
-        EXPECT_TRUE(block < 400 || guess.ahead.end == 5065 + block);
+        if (!guess.ahead.empty()) {
+            EXPECT_EQ(guess.ahead.begin, asked);
+            asked = guess.ahead.end;
+            times += block >= 400 ? 1 : 0;
+        }
+        EXPECT_GE(asked, 5001 + block);
+        EXPECT_TRUE(block < 400 || asked >= 5001 + block + 56);
+        EXPECT_LE(asked, 5001 + block + 64);
     }
+    EXPECT_LE(times, 600 / 8 + 1) << "several at once";
 }
 
 /// A line with a server at its end that answers in order, always as full as the window allows.
