@@ -49,6 +49,7 @@ smb ports = {self.port}
 disable netbios = yes
 map to guest = never
 passdb backend = tdbsam:{self.folder}/private/passwords.tdb
+rpc start on demand helpers = no
 load printers = no
 printcap name = /dev/null
 log level = 1
