@@ -84,7 +84,7 @@ class Drive {
     void set_outage_policy(const OutagePolicy& policy);
     /// Forgets the SSH host key of an image's server; the next one it shows is remembered.
     Result<void> forget_host_key(std::string host, std::uint16_t port);
-    /// Where the bytes of a browser: image are asked for (kvms/media/browser_source.h).
+    /// Where the bytes of a browser: image are asked for (kvms/media/sources/browser_source.h).
     Result<UniqueFd> connect_feed() const;
     bool wanted() const { return !uri_.empty(); }
     const DriveStatus& status() const { return status_; }

@@ -5,7 +5,7 @@
 
 #include "base/loop.h"
 #include "base/result.h"
-#include "kvms/media/image_reader.h"
+#include "kvms/media/engine/image_reader.h"
 #include "kvms/media/keeper.h"
 #include "kvms/media/steward.h"
 

@@ -5,10 +5,10 @@
 
 #include "base/loop.h"
 #include "kvms/media/control_socket.h"
-#include "kvms/media/disk_store.h"
+#include "kvms/media/engine/disk_store.h"
+#include "kvms/media/engine/image_reader.h"
+#include "kvms/media/engine/source.h"
 #include "kvms/media/image_mount.h"
-#include "kvms/media/image_reader.h"
-#include "kvms/media/source.h"
 
 #include <functional>
 #include <memory>

@@ -2,18 +2,18 @@
 // file from there to stdout (--fetch) or from stdin to there (--store).
 #include "base/files.h"
 #include "base/stream.h"
-#include "kvms/media/browser_source.h"
 #include "kvms/media/confinement.h"
-#include "kvms/media/credentials.h"
-#include "kvms/media/file_source.h"
-#include "kvms/media/http_source.h"
 #include "kvms/media/image_mount.h"
 #include "kvms/media/image_server.h"
-#include "kvms/media/reader_source.h"
-#include "kvms/media/sftp_source.h"
+#include "kvms/media/sources/browser_source.h"
+#include "kvms/media/sources/credentials.h"
+#include "kvms/media/sources/file_source.h"
+#include "kvms/media/sources/http_source.h"
+#include "kvms/media/sources/reader_source.h"
+#include "kvms/media/sources/sftp_source.h"
+#include "kvms/media/sources/transfer.h"
+#include "kvms/media/sources/uri.h"
 #include "kvms/media/steward.h"
-#include "kvms/media/transfer.h"
-#include "kvms/media/uri.h"
 
 #include <CLI/CLI.hpp>
 

@@ -1,13 +1,13 @@
 // What lom-media needs root for, in a process of its own that never sees a byte from a stranger:
-// mounting, its read-ahead, and unmounting, the file of a file: image, starting the readers, and the known host
-// keys. Everything it may touch is named before the fork; an order is one letter. It ends with its
-// lom-media. This is lom-media's side; one thread. A call waits for its answer, which takes no
-// longer than the deed itself.
+// mounting, its read-ahead, and unmounting, the file of a file: image, starting the readers, and
+// the known host keys. Everything it may touch is named before the fork; an order is one letter. It
+// ends with its lom-media. This is lom-media's side; one thread. A call waits for its answer, which
+// takes no longer than the deed itself.
 #pragma once
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/uri.h"
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,7 @@
 // lom-nfs: reads one file from an NFS server (libnfs; version 4, else 3) for lom-media. Many reads
 // are under way at once on one connection. NFS has no login: the user is the number given as user
 // name, else nobody's, and the server must let that user read the file.
-#include "kvms/media/reader_wire.h"
+#include "kvms/media/sources/reader_wire.h"
 #include "kvms/readers/reader.h"
 
 #include <nfsc/libnfs.h>

@@ -4,7 +4,7 @@
 // Others may not write to the file by SMB while it is open here. It is let go whenever nothing is
 // to be read: as long as anybody has a file open, Samba tells the time that it had when it was
 // opened first, also when the server's own machine has written to it.
-#include "kvms/media/reader_wire.h"
+#include "kvms/media/sources/reader_wire.h"
 #include "kvms/readers/reader.h"
 
 #include <libsmbclient.h>

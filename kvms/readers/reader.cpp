@@ -3,7 +3,7 @@
 #include "base/json_fields.h"
 #include "base/sanitized.h"
 #include "kvms/media/confinement.h"
-#include "kvms/media/reader_wire.h"
+#include "kvms/media/sources/reader_wire.h"
 
 #include <boost/json.hpp>
 

@@ -1,10 +1,10 @@
 // What the readers have in common: programs that lom-media starts to read one file from one server,
-// over a socketpair that is their standard input (kvms/media/reader_wire.h). One thread; they end
-// with the socketpair, whatever they wait for.
+// over a socketpair that is their standard input (kvms/media/sources/reader_wire.h). One thread;
+// they end with the socketpair, whatever they wait for.
 #pragma once
 
 #include "base/result.h"
-#include "kvms/media/source.h"
+#include "kvms/media/engine/source.h"
 
 #include <cstdint>
 #include <optional>

@@ -1,6 +1,6 @@
 #include "sp/service/image_policy.h"
 
-#include "kvms/media/image_policy.h"
+#include "kvms/media/sources/image_policy.h"
 
 namespace lom {
 

@@ -40,7 +40,7 @@ class LocalImage {
         : loop_(loop), session_(store, prefix + "session", ""), who_(store, prefix + "who", ""),
           drive_(std::move(drive)) {}
 
-    /// A stream on which lom-media asks for the file (kvms/media/browser_source.h).
+    /// A stream on which lom-media asks for the file (kvms/media/sources/browser_source.h).
     void open(const Request& request, Done done);
     /// Takes its image out.
     void end_session(const std::string& session);

@@ -1,5 +1,5 @@
 // /SP/services/kvms/host_storage_device and its like: images as the host's USB devices.
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/uri.h"
 #include "sp/targets/clock_text.h"
 #include "sp/targets/size_type.h"
 #include "sp/targets/targets.h"

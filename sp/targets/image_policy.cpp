@@ -1,6 +1,6 @@
 // /SP/services/kvms/image_policy: where images, and files to load, may come from.
-#include "kvms/media/image_policy.h"
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/image_policy.h"
+#include "kvms/media/sources/uri.h"
 #include "sp/targets/targets.h"
 
 #include <algorithm>

@@ -2,10 +2,10 @@
 // the rest is: replies of an SFTP server (in pieces), a URI, credentials, a network.
 // clang++-19 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/media_fuzz.cpp
 //   kvms/media/{sftp_wire,uri,image_policy,credentials}.cpp -lboost_json
-#include "kvms/media/credentials.h"
-#include "kvms/media/image_policy.h"
-#include "kvms/media/sftp_wire.h"
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/credentials.h"
+#include "kvms/media/sources/image_policy.h"
+#include "kvms/media/sources/sftp_wire.h"
+#include "kvms/media/sources/uri.h"
 
 #include <algorithm>
 #include <cstdlib>

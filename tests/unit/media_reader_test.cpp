@@ -1,9 +1,9 @@
 // The engine without sockets or FUSE: a pretended server answers its requests, time is passed in.
-#include "kvms/media/block_cache.h"
-#include "kvms/media/flight_window.h"
-#include "kvms/media/image_reader.h"
-#include "kvms/media/readahead.h"
-#include "kvms/media/want_list.h"
+#include "kvms/media/engine/block_cache.h"
+#include "kvms/media/engine/flight_window.h"
+#include "kvms/media/engine/image_reader.h"
+#include "kvms/media/engine/readahead.h"
+#include "kvms/media/engine/want_list.h"
 
 #include <gtest/gtest.h>
 

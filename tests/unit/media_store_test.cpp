@@ -1,5 +1,5 @@
 // The disk cache: blocks outlive the store, damage never gives a wrong byte, the bound holds.
-#include "kvms/media/disk_store.h"
+#include "kvms/media/engine/disk_store.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-#include "kvms/media/credentials.h"
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/credentials.h"
+#include "kvms/media/sources/uri.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Replies of an SFTP server, honest and hostile, whole and in pieces.
-#include "kvms/media/sftp_wire.h"
+#include "kvms/media/sources/sftp_wire.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // A file of the user's own as the host's CD: the service processor asks for ranges over a websocket,
 // and gets them cut out of the file; nothing is uploaded first. One for the whole page, so that it
-// goes on whichever page is looked at. The frames: kvms/media/browser_source.h.
+// goes on whichever page is looked at. The frames: kvms/media/sources/browser_source.h.
 import { signal } from '@preact/signals';
 import { show, text } from './api';
 import { session } from './session';

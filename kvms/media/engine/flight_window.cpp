@@ -1,6 +1,6 @@
-#include "kvms/media/flight_window.h"
+#include "kvms/media/engine/flight_window.h"
 
-#include "kvms/media/block_cache.h"
+#include "kvms/media/engine/block_cache.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "kvms/media/file_source.h"
+#include "kvms/media/sources/file_source.h"
 
 #include "base/fd.h"
 

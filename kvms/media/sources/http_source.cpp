@@ -1,4 +1,4 @@
-#include "kvms/media/http_source.h"
+#include "kvms/media/sources/http_source.h"
 
 #include <curl/curl.h>
 

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "base/loop.h"
-#include "kvms/media/source.h"
+#include "kvms/media/engine/source.h"
+#include "kvms/media/sources/uri.h"
 #include "kvms/media/steward.h"
-#include "kvms/media/uri.h"
 
 #include <memory>
 #include <string>

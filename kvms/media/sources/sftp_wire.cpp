@@ -1,4 +1,4 @@
-#include "kvms/media/sftp_wire.h"
+#include "kvms/media/sources/sftp_wire.h"
 
 #include <algorithm>
 

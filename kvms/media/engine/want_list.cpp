@@ -1,4 +1,4 @@
-#include "kvms/media/want_list.h"
+#include "kvms/media/engine/want_list.h"
 
 #include <algorithm>
 #include <bit>

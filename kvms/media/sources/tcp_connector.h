@@ -5,7 +5,7 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
-#include "kvms/media/image_policy.h"
+#include "kvms/media/sources/image_policy.h"
 #include "kvms/media/status.h"
 
 #include <cstdint>

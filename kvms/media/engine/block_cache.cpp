@@ -1,4 +1,4 @@
-#include "kvms/media/block_cache.h"
+#include "kvms/media/engine/block_cache.h"
 
 #include <algorithm>
 #include <bit>

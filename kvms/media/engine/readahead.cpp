@@ -1,4 +1,4 @@
-#include "kvms/media/readahead.h"
+#include "kvms/media/engine/readahead.h"
 
 #include <algorithm>
 

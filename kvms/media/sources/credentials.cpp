@@ -1,4 +1,4 @@
-#include "kvms/media/credentials.h"
+#include "kvms/media/sources/credentials.h"
 
 #include "base/fd.h"
 

@@ -7,12 +7,12 @@
 // are never mixed.
 #pragma once
 
-#include "kvms/media/block_cache.h"
-#include "kvms/media/block_store.h"
-#include "kvms/media/flight_window.h"
-#include "kvms/media/readahead.h"
-#include "kvms/media/source.h"
-#include "kvms/media/want_list.h"
+#include "kvms/media/engine/block_cache.h"
+#include "kvms/media/engine/block_store.h"
+#include "kvms/media/engine/flight_window.h"
+#include "kvms/media/engine/readahead.h"
+#include "kvms/media/engine/source.h"
+#include "kvms/media/engine/want_list.h"
 
 #include <cstdint>
 #include <deque>

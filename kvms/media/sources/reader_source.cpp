@@ -1,9 +1,9 @@
-#include "kvms/media/reader_source.h"
+#include "kvms/media/sources/reader_source.h"
 
 #include "base/json_fields.h"
 #include "base/stream.h"
-#include "kvms/media/reader_wire.h"
-#include "kvms/media/tcp_connector.h"
+#include "kvms/media/sources/reader_wire.h"
+#include "kvms/media/sources/tcp_connector.h"
 
 #include <boost/json.hpp>
 

@@ -4,11 +4,11 @@
 #pragma once
 
 #include "base/loop.h"
-#include "kvms/media/credentials.h"
-#include "kvms/media/image_policy.h"
-#include "kvms/media/source.h"
+#include "kvms/media/engine/source.h"
+#include "kvms/media/sources/credentials.h"
+#include "kvms/media/sources/image_policy.h"
+#include "kvms/media/sources/uri.h"
 #include "kvms/media/steward.h"
-#include "kvms/media/uri.h"
 
 #include <memory>
 #include <string>

@@ -1,4 +1,4 @@
-#include "kvms/media/image_policy.h"
+#include "kvms/media/sources/image_policy.h"
 
 #include <algorithm>
 #include <charconv>

@@ -3,7 +3,7 @@
 // thread only.
 #pragma once
 
-#include "kvms/media/block_cache.h"
+#include "kvms/media/engine/block_cache.h"
 
 #include <cstdint>
 #include <vector>

@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "base/loop.h"
-#include "kvms/media/source.h"
+#include "kvms/media/engine/source.h"
 
 #include <memory>
 #include <optional>

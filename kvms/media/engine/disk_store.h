@@ -11,8 +11,8 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/result.h"
-#include "kvms/media/block_store.h"
-#include "kvms/media/source.h"
+#include "kvms/media/engine/block_store.h"
+#include "kvms/media/engine/source.h"
 
 #include <memory>
 #include <string>

@@ -1,8 +1,8 @@
-#include "kvms/media/sftp_source.h"
+#include "kvms/media/sources/sftp_source.h"
 
-#include "kvms/media/flight_window.h"
-#include "kvms/media/sftp_wire.h"
-#include "kvms/media/tcp_connector.h"
+#include "kvms/media/engine/flight_window.h"
+#include "kvms/media/sources/sftp_wire.h"
+#include "kvms/media/sources/tcp_connector.h"
 
 #include <libssh/callbacks.h>
 #include <libssh/libssh.h>

@@ -1,4 +1,4 @@
-#include "kvms/media/browser_source.h"
+#include "kvms/media/sources/browser_source.h"
 
 #include "base/stream.h"
 

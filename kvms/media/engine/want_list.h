@@ -3,7 +3,7 @@
 // nor requests. One thread.
 #pragma once
 
-#include "kvms/media/block_cache.h"
+#include "kvms/media/engine/block_cache.h"
 
 #include <cstdint>
 #include <deque>

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/uri.h"
 
 #include <array>
 #include <string>

@@ -5,7 +5,7 @@
 
 #include "base/loop.h"
 #include "base/result.h"
-#include "kvms/media/source.h"
+#include "kvms/media/engine/source.h"
 
 #include <cstdint>
 #include <functional>

@@ -1,4 +1,4 @@
-#include "kvms/media/uri.h"
+#include "kvms/media/sources/uri.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include "kvms/media/disk_store.h"
+#include "kvms/media/engine/disk_store.h"
 
 #include <xxhash.h>
 

@@ -1,4 +1,4 @@
-#include "kvms/media/transfer.h"
+#include "kvms/media/sources/transfer.h"
 
 #include <algorithm>
 #include <cerrno>

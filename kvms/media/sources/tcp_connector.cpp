@@ -1,4 +1,4 @@
-#include "kvms/media/tcp_connector.h"
+#include "kvms/media/sources/tcp_connector.h"
 
 #include <fcntl.h>
 #include <netdb.h>

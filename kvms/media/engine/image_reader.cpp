@@ -1,4 +1,4 @@
-#include "kvms/media/image_reader.h"
+#include "kvms/media/engine/image_reader.h"
 
 #include <algorithm>
 #include <bit>
