@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-from tests.support import demo_host
+from tests.support import demo_host, isos
 from tests.support.guest import STORAGE, events, get, insert, must, wait_for
 from tests.support.image_server import ImageServer
 from tests.support.lomd import Lomd, wait_until
-from tests.integration.test_outage import disc
 
 pytestmark = pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
                                 reason=Lomd.missing() or ImageServer.missing() or "built")
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.skipif(bool(Lomd.missing() or ImageServer.missing()),
 @pytest.fixture(scope="module", name="server")
 def server_fixture(tmp_path_factory):
     with ImageServer(tmp_path_factory.mktemp("server") / "sshd.log") as images:
-        (images.home / "small.iso").write_bytes(disc("SMALL", 1 << 20))
+        (images.home / "small.iso").write_bytes(isos.disc("SMALL", 1 << 20))
         yield images
 
 
