@@ -105,6 +105,7 @@ class Image {
   private:
     void make_context();
     bool open_file();
+    bool opens(const std::string& folder) const;
     bool logged_in() const;
     std::optional<Problem> problem() const;
 
@@ -129,12 +130,18 @@ void Image::make_context() {
         smbc_setOptionProtocols(context_, "SMB2", "SMB3");
 }
 
-/// A refused login and a refused file come as the same error; whoever is let in may list shares.
+bool Image::opens(const std::string& folder) const {
+    SMBCFILE* const open = smbc_getFunctionOpendir(context_)(context_, folder.c_str());
+    if (open != nullptr)
+        smbc_getFunctionClosedir(context_)(context_, open);
+    return open != nullptr;
+}
+
+/// "Access denied" is said of a login, a share and a file alike. Whoever is logged in may look into
+/// the share, or if that is closed to him see the list of shares, where the server gives one.
 bool Image::logged_in() const {
-    SMBCFILE* shares = smbc_getFunctionOpendir(context_)(context_, server_.c_str());
-    if (shares != nullptr)
-        smbc_getFunctionClosedir(context_)(context_, shares);
-    return shares != nullptr;
+    const std::string share = task_.path.substr(0, task_.path.find('/', 1));
+    return opens(server_ + escaped(share)) || opens(server_);
 }
 
 std::optional<Problem> Image::problem() const {
