@@ -213,7 +213,7 @@ struct Host::Impl {
             return done(wrong_state("Target already started"));
         if (hardware.changing())
             return done(Fault{FaultKind::busy, "The host's hardware is being changed; try again."});
-        event(Severity::info, "The host is powered on.");
+        announcement = "The host is powered on.";
         begin(std::move(done));
     }
 
@@ -226,16 +226,26 @@ struct Host::Impl {
         started = std::move(done);
         plan = next_plan = chosen;
         if (plan.power_off) { // the script's own word
+            announce();
             answer_start({});
             return go_off("The boot script powered the host off.");
         }
         coming_up = true;
-        set_status(HostStatus::starting, "");
         const auto spawned = spawn_qemu();
+        if (spawned) {
+            watch(*spawned, greeting_limit, true);
+            save_record();
+        }
+        announce(); // after the fork, as the status is: both go to the disk, and the guest need not
+                    // wait
+        set_status(HostStatus::starting, "");
         if (!spawned)
-            return fail_start(spawned.fault());
-        watch(*spawned, greeting_limit, true);
-        save_record();
+            fail_start(spawned.fault());
+    }
+
+    void announce() {
+        if (const std::string text = std::exchange(announcement, ""); !text.empty())
+            event(Severity::info, text);
     }
 
     Result<ProcessId> spawn_qemu() {
@@ -713,6 +723,7 @@ struct Host::Impl {
     std::optional<bool> trap;          ///< a guest's reset stops QEMU; absent: not known
     std::optional<Fault> failure;      ///< why QEMU is being ended before it came up
     Done started;                      ///< of start or reset
+    std::string announcement;          ///< the event of a power-on, until QEMU is started
     std::vector<Done> stopping;        ///< of stop -force
 
     DriveBay drives;

@@ -25,7 +25,7 @@ namespace {
 using namespace fields;
 
 constexpr int control_fd = 3;
-constexpr auto display_pause = 50ms;
+constexpr auto display_pause = 100ms; // sooner would slow the 60 ms of firmware before a first byte
 constexpr auto answer_limit = 10s;
 constexpr auto short_life = 1s;
 constexpr auto restart_pause = 500ms; // of one that dies at once, again and again
