@@ -183,6 +183,8 @@ struct Host::Impl {
         next = record.next == Next::boot && record.process.pid == 0 ? Next::nothing : record.next;
         set_status(HostStatus::starting, "Taking over the running host.");
         watch(process, adoption_limit, false);
+        if (starts_again = record.starts_again; starts_again) // the button was pressed: wait anew
+            shutdown_timer = loop.after(environment.shutdown_limit, [this] { give_up_shutdown(); });
         save_record();
         if (next != Next::nothing)
             qemu->end();
@@ -396,6 +398,7 @@ struct Host::Impl {
     void go_off(const std::string& why) {
         unlink(files.runtime_record().c_str());
         coming_up = false;
+        starts_again = false;
         boot->leave_prompt();
         set_status(HostStatus::powered_off, why);
         answer_start(wrong_state("The host was powered off before it was up."));
@@ -469,8 +472,9 @@ struct Host::Impl {
                              reason + ").");
         else
             picture_ends(Severity::major, "The host has stopped (" + reason + ").");
-        set_status(HostStatus::powering_off, "");
-        end_qemu(Next::off);
+        const bool again = std::exchange(starts_again, false) && reason == "guest-shutdown";
+        set_status(again ? HostStatus::restarting : HostStatus::powering_off, "");
+        end_qemu(again ? Next::decide : Next::off);
     }
 
     /// It shut down while no lomd heard the reason.
@@ -526,28 +530,49 @@ struct Host::Impl {
             return done(wrong_state("Target already stopped"));
         if (next == Next::off)
             return done(wrong_state("Target shutdown in progress"));
-        // Nobody is there who could shut down.
-        const bool nobody_to_ask =
-            status == HostStatus::openboot_running || (status == HostStatus::stopped && !io.held());
-        if (force || nobody_to_ask)
+        if (force || nobody_to_ask())
             return cut_power("The host is powered off.", std::move(done));
+        ask_to_shut_down(false, std::move(done));
+    }
+
+    void restart_gracefully(Done done) {
+        if (power_state() == PowerState::off)
+            return start(std::move(done));
+        if (next == Next::off)
+            return done(wrong_state("Target shutdown in progress"));
+        if (nobody_to_ask())
+            return reset(std::move(done));
+        ask_to_shut_down(true, std::move(done));
+    }
+
+    bool nobody_to_ask() const {
+        return status == HostStatus::openboot_running ||
+               (status == HostStatus::stopped && !io.held());
+    }
+
+    void ask_to_shut_down(bool again, Done done) {
         if (status == HostStatus::powering_off)
             return done(wrong_state("Target shutdown in progress"));
         if (status == HostStatus::starting || status == HostStatus::restarting ||
             status == HostStatus::unreachable)
             return done(wrong_state("The host does not answer now; 'stop -force' cuts its power."));
+        starts_again = again;
         press_power_button(std::move(done));
     }
 
     void press_power_button(Done done) {
         qemu->execute("system_powerdown", "", [this, done](const Result<QmpFields>& pressed) {
-            if (!pressed)
+            if (!pressed) {
+                starts_again = false;
                 return done(pressed.fault());
+            }
             event(Severity::info, "The host's power button was pressed.");
-            set_status(HostStatus::powering_off,
-                       "The power button was pressed at " + clock_now() + "; waiting up to " +
-                           limit_text() +
-                           " for the guest to shut down. 'stop -force' cuts its power.");
+            set_status(HostStatus::powering_off, "The power button was pressed at " + clock_now() +
+                                                     "; waiting up to " + limit_text() +
+                                                     " for the guest to shut down" +
+                                                     (starts_again ? " and start again" : "") +
+                                                     ". 'stop -force' cuts its power.");
+            save_record();
             shutdown_timer = loop.after(environment.shutdown_limit, [this] { give_up_shutdown(); });
             done({});
         });
@@ -559,6 +584,8 @@ struct Host::Impl {
 
     void give_up_shutdown() {
         shutdown_timer.reset();
+        starts_again = false;
+        save_record();
         const std::string text = "The guest did not power off within " + limit_text() +
                                  " of the power button; 'stop -force' cuts its power.";
         event(Severity::minor, text);
@@ -570,6 +597,7 @@ struct Host::Impl {
         if (!qemu)
             return done(wrong_state("The host is being taken over; try again in a second."));
         picture_ends(Severity::info, why);
+        starts_again = false;
         if (done)
             stopping.push_back(std::move(done));
         set_status(HostStatus::powering_off, "");
@@ -593,6 +621,7 @@ struct Host::Impl {
             return;
         picture_ends(Severity::info, why);
         answer_start(wrong_state("The host was reset before it was up."));
+        starts_again = false;
         started = std::move(done);
         set_status(HostStatus::restarting, "");
         end_qemu(Next::decide);
@@ -702,6 +731,7 @@ struct Host::Impl {
                                   {.process = qemu ? qemu->id() : ProcessId{},
                                    .next = next,
                                    .plan = next == Next::boot ? next_plan : plan,
+                                   .starts_again = starts_again,
                                    .media = recorded_media});
     }
 
@@ -719,6 +749,7 @@ struct Host::Impl {
     Next next = Next::nothing;         ///< what follows the end of QEMU; nothing: no end is wanted
     BootPlan next_plan;                ///< for Next::boot
     bool coming_up = false;            ///< QEMU is started, its processor and the prompt are not
+    bool starts_again = false;         ///< a guest that was asked to shut down is to start again
     bool without_media = false;        ///< QEMU did not start with them
     std::optional<bool> trap;          ///< a guest's reset stops QEMU; absent: not known
     std::optional<Fault> failure;      ///< why QEMU is being ended before it came up
@@ -756,7 +787,8 @@ std::string Host::status_detail() const { return impl_->detail; }
 bool Host::crashed() const { return impl_->status == HostStatus::stopped && !impl_->io.held(); }
 void Host::start(Done done) { impl_->start(std::move(done)); }
 void Host::stop(bool force, Done done) { impl_->stop(force, std::move(done)); }
-void Host::reset(bool /*force*/, Done done) { impl_->reset(std::move(done)); }
+void Host::reset(Done done) { impl_->reset(std::move(done)); }
+void Host::restart_gracefully(Done done) { impl_->restart_gracefully(std::move(done)); }
 void Host::inject_nmi(Done done) { impl_->command("inject-nmi", "", std::move(done)); }
 void Host::send_break(Done done) {
     impl_->command("chardev-send-break", R"({"id":"serial0"})", std::move(done));

@@ -91,9 +91,12 @@ class Host {
     /// The guest cannot go on by itself: it has panicked, or KVM cannot run its code.
     bool crashed() const;
 
-    void start(Done done);             ///< done when the guest runs or is at ok
-    void stop(bool force, Done done);  ///< graceful: done when the ACPI button is pressed
-    void reset(bool force, Done done); ///< as start; both kinds are a power cycle, as ILOM's
+    void start(Done done);            ///< done when the guest runs or is at ok
+    void stop(bool force, Done done); ///< graceful: done when the ACPI button is pressed
+    void reset(Done done);            ///< as start; a power cycle, as ILOM's
+    /// done when the button is pressed; a guest that has shut down by it starts again. A host that
+    /// is off is started, one with nobody to ask is reset.
+    void restart_gracefully(Done done);
     void inject_nmi(Done done);
     void send_break(Done done); ///< serial break to ttyS0
 

@@ -61,7 +61,8 @@ Result<void> save_runtime_record(const std::string& path, const RuntimeRecord& r
     json::object object{{"pid", record.process.pid},
                         {"start_time", record.process.start_time},
                         {"next", next_names[static_cast<std::size_t>(record.next)]},
-                        {"plan", to_object(record.plan)}};
+                        {"plan", to_object(record.plan)},
+                        {"starts_again", record.starts_again}};
     add_media(object, record.media);
     return replace_file(path, json::serialize(object), 0600);
 }
@@ -80,6 +81,7 @@ std::optional<RuntimeRecord> load_runtime_record(const std::string& path) {
         named == next_names.end() ? Next::nothing : static_cast<Next>(named - next_names.begin());
     if (const json::value* plan = object->if_contains("plan"); plan != nullptr && plan->is_object())
         record.plan = plan_of(plan->get_object());
+    record.starts_again = flag(*object, "starts_again");
     for (const DriveId drive : all_drives)
         record.media[index_of(drive)] = medium_of(*object, traits_of(drive).record);
     return record;

@@ -21,7 +21,8 @@ struct RuntimeRecord {
     };
     ProcessId process; ///< pid 0: not known yet
     Next next = Next::nothing;
-    BootPlan plan; ///< of the boot that runs, or that is to come
+    BootPlan plan;             ///< of the boot that runs, or that is to come
+    bool starts_again = false; ///< the guest was asked to shut down, and is to start again then
     PerDrive<Medium> media;
 };
 

@@ -242,7 +242,7 @@ void ManagedHost::restart_crashed() {
             return;
         log_event({vmm::Severity::major, "The host is reset, because autorestart says so.",
                    std::nullopt});
-        host_->reset(true, [](const Result<void>&) {});
+        host_->reset([](const Result<void>&) {});
     });
 }
 

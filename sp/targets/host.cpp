@@ -71,6 +71,15 @@ Target::Ptr host_target(const TargetContext& context) {
                                    return done(SetOutcome{});
                                host.inject_nmi([done](const Result<void>& r) { done(outcome(r)); });
                            }});
+    target->managed<bool>(
+        {.name = "graceful_restart",
+         .doc = "Set to true to have the guest shut down and the host start again.",
+         .write = Role::reset,
+         .set = [&host](const Caller&, bool restart, const Property::Done& done) {
+             if (!restart)
+                 return done(SetOutcome{});
+             host.restart_gracefully([done](const Result<void>& r) { done(outcome(r)); });
+         }});
     target->managed<BreakAction>(
         {.name = "send_break_action",
          .doc = "Set to break to send a break on the host's serial console.",

@@ -19,9 +19,8 @@ void add_power_verbs(Target& target, ManagedHost& managed) {
     target.verb({.name = "reset",
                  .doc = "Resets the host at once.",
                  .role = Role::reset,
-                 .run = [&host](const VerbCall& call, const std::string& path, Verb::Done done) {
-                     host.reset(call.force,
-                                say("Performing hard reset on " + path, std::move(done)));
+                 .run = [&host](const VerbCall&, const std::string& path, Verb::Done done) {
+                     host.reset(say("Performing hard reset on " + path, std::move(done)));
                  }});
     target.verb(
         {.name = "start",

@@ -23,6 +23,8 @@ std::string size_of(int width, int height) {
 }
 
 Result<std::string> words_of(const ScreenReading& reading, bool last) {
+    if (!reading.text && reading.text.fault().kind == FaultKind::wrong_state)
+        return reading.text.fault().message + "\n"; // none is kept yet: nothing is wrong
     if (!reading.text)
         return reading.text.fault();
     const kvms::ScreenText& screen = *reading.text;

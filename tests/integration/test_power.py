@@ -343,6 +343,14 @@ class TestLinux:
         assert get(sp, "/HOST", "status") == "Powered On"
         assert "The guest has reset the host." in events(sp)
 
+    def test_a_graceful_restart(self, sp, linux):
+        must(sp, "set /HOST graceful_restart=true")
+        assert "start again" in get(sp, "/HOST", "status_detail")
+        linux.console.expect_exact("Power button pressed: shutting down")
+        linux.wait()
+        assert get(sp, "/HOST", "status") == "Powered On"
+        assert "The guest has shut down." in events(sp)
+
     def test_its_power_button(self, sp, linux):
         assert answer(sp, "stop -script /SYS") == (0, "Stopping /SYS\n")
         linux.console.expect_exact("Power button pressed: shutting down")
@@ -369,3 +377,12 @@ class TestLinux:
         wait_for(sp, "/HOST", "status", "Powered Off", 90)
         assert events(sp)[-1] == "The guest has shut down."
         assert get(sp, "/SYS", "power_state") == "Off"
+
+
+    def test_a_graceful_restart_outlives_lomd(self, sp, linux):
+        must(sp, "set /HOST graceful_restart=true")
+        sp.kill9()
+        sp.start()
+        with GuestConsole(sp) as console:
+            Linux(console).wait()
+        wait_for(sp, "/HOST", "status", "Powered On", 30)

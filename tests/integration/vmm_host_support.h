@@ -153,7 +153,7 @@ class HostTest : public testing::Test {
         return done([&](Host::Done d) { host->stop(force, std::move(d)); });
     }
     bool reset() {
-        return done([&](Host::Done d) { host->reset(false, std::move(d)); });
+        return done([&](Host::Done d) { host->reset(std::move(d)); });
     }
 
     std::string console() const {

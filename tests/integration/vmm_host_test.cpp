@@ -309,7 +309,7 @@ TEST_F(HostTest, a_power_loss_meanwhile_is_told) {
 TEST_F(HostTest, a_begun_reset_is_completed) {
     ASSERT_NO_FATAL_FAILURE(open_started());
     const ProcessId process = qemu();
-    host->reset(false, [](const Result<void>&) {});
+    host->reset([](const Result<void>&) {});
     host.reset();
     open();
     ASSERT_TRUE(console_says("[disk]"));

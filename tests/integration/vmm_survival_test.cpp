@@ -52,12 +52,12 @@ TEST_F(SurvivalTest, killed_at_random_while_it_resets_and_boots) {
                 return;
             Host& mine = **opened;
             std::function<void(Result<void>)> again = [&](const Result<void>&) {
-                own.post([&] { mine.reset(true, again); });
+                own.post([&] { mine.reset(again); });
             };
             mine.start(again);
             if (mine.power_state() == PowerState::on)
                 own.run_until([&] { return mine.status() == HostStatus::powered_on; }, 10s);
-            mine.reset(true, again);
+            mine.reset(again);
             own.run_until([] { return false; }, 10s);
         }));
         events.clear();
