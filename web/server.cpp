@@ -288,6 +288,13 @@ struct Server::Impl {
         co_return keep_alive;
     }
 
+    /// Who reads a stream of events says nothing any more: what comes is the end, or a mistake.
+    static void end_with_reader(TlsStream& stream, const std::shared_ptr<Outflow>& flow) {
+        const auto byte = std::make_shared<std::array<char, 1>>();
+        stream.async_read_some(asio::buffer(*byte), [flow, byte](const beast::error_code&,
+                                                                 std::size_t) { flow->close(); });
+    }
+
     static asio::awaitable<void> write_flow(TlsStream& stream, Response response) {
         const auto flow = response.flow;
         http::response<http::empty_body> header(http::status::ok, 11);
@@ -298,8 +305,10 @@ struct Server::Impl {
         auto [error, size] = co_await http::async_write_header(stream, serializer, awaited);
         asio::steady_timer timer(co_await asio::this_coro::executor);
         flow->wake = [&timer] { timer.cancel(); };
+        end_with_reader(stream, flow);
         while (!error && (!flow->closed || !flow->chunks.empty())) {
             if (flow->chunks.empty()) {
+                stream.expires_never(); // only writing has a limit
                 timer.expires_after(heartbeat);
                 co_await timer.async_wait(awaited);
                 if (flow->chunks.empty() && !flow->closed)

@@ -23,6 +23,14 @@ json::array texts(const std::vector<std::string>& items) {
     return array;
 }
 
+json::object value_json(const control::PropertyView& property) {
+    json::value value = fragment(property.json);
+    if (value.is_string() && value.get_string().empty())
+        value = nullptr;
+    const char* name = value.is_array() ? "Values" : "Value"; // a schema gives a name one type
+    return {{name, std::move(value)}, {"Text", property.text}};
+}
+
 json::object view_json(const control::TargetView& view) {
     json::object object{{"@odata.id", uri_of(view.path)},
                         {"@odata.type", "#OpenLOMTarget.v1_0_0.OpenLOMTarget"},
@@ -33,20 +41,19 @@ json::object view_json(const control::TargetView& view) {
         return object;
     json::object properties;
     for (const control::PropertyView& property : view.properties)
-        properties[property.name] =
-            json::object{{"Value", fragment(property.json)}, {"Text", property.text}};
+        properties[property.name] = value_json(property);
     object["Properties"] = std::move(properties);
     json::array targets;
     for (const control::TargetView& target : view.targets)
         targets.push_back(view_json(target));
     object["Targets"] = std::move(targets);
     object["Commands"] = texts(view.commands);
-    if (view.text)
+    if (view.text && !view.text->empty())
         object["Text"] = *view.text;
     if (view.table) {
         json::array rows;
         for (const auto& row : view.table->rows)
-            rows.push_back(texts(row));
+            rows.push_back(json::object{{"Cells", texts(row)}});
         object["Table"] = json::object{{"Title", view.table->title},
                                        {"Columns", texts(view.table->columns)},
                                        {"Rows", std::move(rows)}};
@@ -132,12 +139,8 @@ Task<Response> patch(json::object body, std::shared_ptr<WebSession> session, std
     if (!refused.empty() && done.empty())
         co_return error_response(status, refused);
     json::object answer{{"Set", std::move(done)}};
-    if (!refused.empty()) {
-        json::array info;
-        for (const Message& message : refused)
-            info.push_back(message_json(message));
-        answer["@Message.ExtendedInfo"] = std::move(info);
-    }
+    if (!refused.empty())
+        answer["@Message.ExtendedInfo"] = messages_json(refused);
     co_return json_response(200, answer);
 }
 

@@ -206,6 +206,10 @@ def test_the_reset_types_act(sp):
     assert reset("Nmi") == 204
     assert reset("ForceRestart") == 204
     power("On")
+    assert reset("GracefulRestart") == 204
+    assert "start again" in client.get(SYSTEM).json["Oem"]["OpenLOM"]["HostStatusDetail"]
+    assert reset("ForceRestart") == 204
+    power("On")
     refused = client.patch(SYSTEM, {"Boot": {"BootSourceOverrideMode": "UEFI"}})
     assert refused.status == 409  # the firmware is chosen while the host is off
     assert client.patch(SYSTEM, {"Boot": {"BootSourceOverrideMode": "Legacy"}}).status == 200

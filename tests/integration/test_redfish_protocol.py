@@ -76,6 +76,12 @@ def test_the_documents_name_what_there_is(stranger, client, everything):
     assert used <= names
 
 
+def test_what_is_not_there_is_not_found_whatever_type_is_asked_for(client):
+    yaml = client.get("/redfish/v1/openapi.yaml", headers={"Accept": "application/yaml"})
+    assert yaml.status == 404 and yaml.messages == ["ResourceMissingAtURI"]
+    assert client.get(SYSTEM, headers={"Accept": "application/yaml"}).status == 406
+
+
 # -- methods
 
 def test_each_method_is_allowed_or_refused_with_the_list(client, everything):

@@ -338,6 +338,40 @@ def test_changes_by_others_come_as_events(sp, client):
         assert event["OriginOfCondition"]["@odata.id"] == "/redfish/v1/Managers/sp"
 
 
+def test_an_event_stream_is_an_event_destination_while_it_lasts(sp, client):
+    subscriptions = "/redfish/v1/EventService/Subscriptions"
+
+    def streams():
+        members = client.get(subscriptions).json["Members"]
+        return [m["@odata.id"] for m in members if "/sse-" in m["@odata.id"]]
+
+    def opened():
+        stream = raw(sp)
+        stream.sendall(f"GET /redfish/v1/EventService/SSE HTTP/1.1\r\nHost: x\r\n"
+                       f"X-Auth-Token: {client.headers['X-Auth-Token']}\r\n\r\n".encode())
+        seen = b""
+        while b"\n\n" not in seen:
+            seen += stream.recv(4096)
+        return stream
+
+    wait_until(lambda: not streams(), 10, "no stream is left of other tests")
+    with opened():
+        [uri] = streams()
+        destination = client.get(uri).json
+        assert destination["SubscriptionType"] == "SSE" and destination["Protocol"] == "Redfish"
+        assert len(destination["Context"]) >= 8
+    wait_until(lambda: not streams(), 10, "the destination goes with its stream")
+    assert client.get(uri).status == 404
+    with opened() as stream:
+        [again] = streams()
+        assert again != uri
+        assert client.delete(again).status == 204
+        stream.settimeout(10)
+        while stream.recv(65536):
+            pass
+    wait_until(lambda: not streams(), 10, "the destination is gone")
+
+
 class Receiver:
     """An HTTPS server that takes events; it fails the first `failures` of them."""
 

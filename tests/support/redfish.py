@@ -160,7 +160,7 @@ def links_in(value):
             yield from links_in(inner)
 
 
-def walk(client, start="/redfish/v1/", skip=re.compile(r"/Oem/OpenLOM/Tree|/EventService/SSE")):
+def walk(client, start="/redfish/v1/", skip=re.compile(r"/Oem/OpenLOM/Tree|/EventService/SSE|/SchemaStore/")):
     """Every resource that can be reached from `start`, by its address."""
     seen = {}
     todo = [start]

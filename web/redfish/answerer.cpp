@@ -7,10 +7,6 @@ Response not_there(const std::string& uri) {
     return error_response(404, message);
 }
 
-bool etag_listed(const std::string& list, const std::string& etag) {
-    return list == "*" || list.find(etag) != std::string::npos;
-}
-
 Answerer::Place Answerer::find(const std::string& uri) const {
     Place place;
     for (const Resource& resource : all_)
@@ -35,6 +31,8 @@ Answerer::Place Answerer::find(const std::string& uri) const {
     }
     return place;
 }
+
+bool Answerer::knows(const std::string& uri) const { return find(uri).resource != nullptr; }
 
 Task<Response> Answerer::answer(const Request& request, std::string uri,
                                 WebSessions::Ptr session) const {

@@ -1,6 +1,7 @@
 // Answers one request from a resource's declaration. Internal: only .cpp files take it.
 #pragma once
 
+#include "web/redfish/headers.h"
 #include "web/redfish/query.h"
 #include "web/redfish/resource.h"
 
@@ -17,6 +18,8 @@ class Answerer {
 
     /// `uri` without a trailing slash.
     Task<Response> answer(const Request& request, std::string uri, WebSessions::Ptr session) const;
+    /// Whether a resource or an action of that address is declared.
+    bool knows(const std::string& uri) const;
 
   private:
     struct Place {
@@ -52,7 +55,5 @@ class Answerer {
 
 /// 404.
 Response not_there(const std::string& uri);
-/// Whether `list`, of If-Match or If-None-Match, names `etag`.
-bool etag_listed(const std::string& list, const std::string& etag);
 
 } // namespace lom::web

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 namespace lom::web {
 
@@ -26,6 +27,22 @@ constexpr std::array<BootTarget, 7> boot_targets{{{"None", "default", ""},
                                                   {"Usb", "usb", ""},
                                                   {"BiosSetup", "bios", ""}}};
 
+std::string order_with_first(const std::string& alias) {
+    std::string order = alias;
+    for (const char* other : {"disk", "cdrom", "net"})
+        if (alias != other)
+            order += std::string(" ") + other;
+    return order;
+}
+
+/// What `order` overrides continuously, if it is such an order and not one of somebody's own.
+const BootTarget* continuous_override(const std::string& order) {
+    for (const BootTarget& one : boot_targets)
+        if (*one.alias != '\0' && order != usual_order && order == order_with_first(one.alias))
+            return &one;
+    return nullptr;
+}
+
 struct BootOverride {
     std::string enabled = "Disabled";
     std::string target = "None";
@@ -33,23 +50,11 @@ struct BootOverride {
 
 BootOverride override_now(const Scope& scope) {
     const std::string once = scope.text(host_target, "boot_device");
-    const std::string order = scope.text(host_target, "boot_order");
-    const std::string first = order.substr(0, order.find(' '));
-    for (const BootTarget& one : boot_targets) {
+    for (const BootTarget& one : boot_targets)
         if (once != "default" && once == one.once)
             return {"Once", one.target};
-        if (once == "default" && order != usual_order && first == one.alias && !first.empty())
-            return {"Continuous", one.target};
-    }
-    return {};
-}
-
-std::string order_with_first(const std::string& alias) {
-    std::string order = alias;
-    for (const char* other : {"disk", "cdrom", "net"})
-        if (alias != other)
-            order += std::string(" ") + other;
-    return order;
+    const BootTarget* stands = continuous_override(scope.text(host_target, "boot_order"));
+    return stands == nullptr ? BootOverride() : BootOverride{"Continuous", stands->target};
 }
 
 /// Target and Enabled say one thing together: whichever is written, both are looked at.
@@ -83,10 +88,29 @@ Task<Result<void>> override_boot(Scope& scope) {
     if (continuous && *found->alias != '\0')
         order = order_with_first(found->alias);
     auto done = co_await set_in_tree(scope, host_target, "boot_device", once);
-    // A one-time device goes before the order that stays.
-    if (done && wanted.enabled != "Once")
+    // An override takes the place of the one before; an order of somebody's own outlives Once.
+    const bool replaces = continuous_override(scope.text(host_target, "boot_order")) != nullptr;
+    if (done && (continuous || replaces))
         done = co_await set_in_tree(scope, host_target, "boot_order", order);
     co_return done;
+}
+
+json::array order_now(const Scope& scope) {
+    json::array order;
+    std::istringstream aliases(scope.text(host_target, "boot_order"));
+    for (std::string alias; aliases >> alias;)
+        order.emplace_back(alias);
+    return order;
+}
+
+Result<std::string> order_text(const json::value& order) {
+    std::string text;
+    for (const json::value& alias : order.get_array()) {
+        if (!alias.is_string())
+            return Fault{FaultKind::invalid_value, "A boot order names boot options, as text."};
+        text += (text.empty() ? "" : " ") + std::string(alias.get_string());
+    }
+    return text;
 }
 
 Task<Result<void>> set_boot_mode(Scope& scope, json::value value) {
@@ -172,10 +196,12 @@ Resource bios(const std::string& at, bool current) {
         one.field(std::move(field));
     }
     if (current) {
-        one.constant("@Redfish.Settings",
-                     json::object{{"@odata.type", "#Settings.v1_3_5.Settings"},
-                                  {"SettingsObject", link_to(system_uri + "/Bios/Settings")},
-                                  {"SupportedApplyTimes", json::array{"OnReset"}}});
+        one.constant(
+            "@Redfish.Settings",
+            json::object{{"@odata.type", "#Settings.v1_3_5.Settings"},
+                         {"SettingsObject", link_to(system_uri + "/Bios/Settings")},
+                         {"SupportedApplyTimes", json::array{"OnReset"}},
+                         {"SupportedApplyTimes@Redfish.AllowableValues", json::array{"OnReset"}}});
         one.action({"Bios.ResetBios", {}, reset_bios});
     }
     return one;
@@ -205,16 +231,12 @@ void declare_boot_fields(Resource& system) {
                   .write = set_boot_mode,
                   .allowed = {"Legacy", "UEFI"}});
     system.link("Boot/BootOptions", system_uri + "/BootOptions");
-    system.computed("Boot/BootOrder", [](const Scope& scope) {
-        json::array order;
-        std::string rest = scope.text(host_target, "boot_order");
-        while (!rest.empty()) {
-            const std::size_t end = std::min(rest.find(' '), rest.size());
-            order.emplace_back(rest.substr(0, end));
-            rest = rest.substr(std::min(end + 1, rest.size()));
-        }
-        return json::value(std::move(order));
-    });
+    system.field({.at = "Boot/BootOrder",
+                  .read = [](const Scope& scope) { return json::value(order_now(scope)); },
+                  .target = host_target,
+                  .property = "boot_order",
+                  .convert = order_text,
+                  .kind = json::kind::array});
 }
 
 void declare_boot(std::vector<Resource>& all) {

@@ -120,9 +120,8 @@ Task<Response> Answerer::patch(const Request& request, const Resource& resource,
     auto object = again ? render(resource, scope, everything) : Result<json::object>(again.fault());
     if (!object)
         co_return no_content(); // changed, and out of sight by that
-    for (const Message& message : refused)
-        (*object)[message.property.substr(2) + "@Message.ExtendedInfo"] =
-            json::array{message_json(message)};
+    if (!refused.empty())
+        (*object)["@Message.ExtendedInfo"] = messages_json(refused);
     const std::string etag(object->at("@odata.etag").as_string());
     Response response = json_response(200, *object);
     co_return std::move(response.with("ETag", etag));

@@ -1,5 +1,7 @@
 #include "web/redfish/documents.h"
 
+#include "web/redfish/oem_schemas.h"
+
 #include <set>
 
 namespace lom::web {
@@ -8,9 +10,8 @@ namespace {
 
 constexpr const char* json_type = "application/json";
 
-std::string reference(const std::string& file, const std::set<std::string>& namespaces) {
-    std::string xml =
-        "  <edmx:Reference Uri=\"http://redfish.dmtf.org/schemas/v1/" + file + "_v1.xml\">\n";
+std::string reference(const std::string& uri, const std::set<std::string>& namespaces) {
+    std::string xml = "  <edmx:Reference Uri=\"" + uri + "\">\n";
     for (const std::string& name : namespaces)
         xml += "    <edmx:Include Namespace=\"" + name + "\"" +
                (name == "RedfishExtensions.v1_0_0" ? " Alias=\"Redfish\"" : "") + "/>\n";
@@ -34,7 +35,9 @@ std::string metadata(const std::vector<Resource>& all) {
     std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<edmx:Edmx "
                       "xmlns:edmx=\"http://docs.oasis-open.org/odata/ns/edmx\" Version=\"4.0\">\n";
     for (const auto& [file, namespaces] : files)
-        xml += reference(file, namespaces);
+        xml += reference("http://redfish.dmtf.org/schemas/v1/" + file + "_v1.xml", namespaces);
+    for (const OemSchema& schema : oem_schemas())
+        xml += reference(schema.csdl_uri(), {schema.name, schema.namespace_name()});
     return xml +
            "  <edmx:DataServices>\n"
            "    <Schema xmlns=\"http://docs.oasis-open.org/odata/ns/edm\" Namespace=\"Service\">\n"
@@ -70,7 +73,12 @@ std::string odata() {
 Documents::Documents(const std::vector<Resource>& all)
     : documents_{{"/redfish", {json_type, R"({"v1":"/redfish/v1/"})"}},
                  {"/redfish/v1/odata", {json_type, odata()}},
-                 {"/redfish/v1/$metadata", {"application/xml", metadata(all)}}} {}
+                 {"/redfish/v1/$metadata", {"application/xml", metadata(all)}}} {
+    for (const OemSchema& schema : oem_schemas()) {
+        documents_[schema.csdl_uri()] = {"application/xml", schema.csdl};
+        documents_[schema.json_uri()] = {json_type, schema.json};
+    }
+}
 
 const Documents::Document* Documents::find(const std::string& uri) const {
     const auto found = documents_.find(uri);

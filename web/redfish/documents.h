@@ -1,5 +1,6 @@
-// The documents beside the resources that every Redfish service has at fixed addresses, open to
-// all: /redfish, /redfish/v1/odata, /redfish/v1/$metadata. Internal: only .cpp files take it.
+// The documents beside the resources: those that every Redfish service has at fixed addresses, open
+// to all (/redfish, /redfish/v1/odata, /redfish/v1/$metadata), and the schemas of what is ours.
+// Internal: only .cpp files take it.
 #pragma once
 
 #include "web/redfish/resource.h"

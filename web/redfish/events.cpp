@@ -1,5 +1,6 @@
 #include "web/redfish/events.h"
 
+#include "web/digest.h"
 #include "web/redfish/resource.h"
 
 #include <sys/socket.h>
@@ -132,9 +133,28 @@ Task<Response> EventHub::stream(WebSessions::Ptr session) {
         false);
     // The first bytes say that it works; a reader that was away reads everything anew.
     response.flow->push(": the events of this service processor\nretry: 1000\n\n");
-    response.flow->ended = [attachment] {};
+    const std::string id = enlist(*session, response.flow);
+    response.flow->ended = [this, attachment, id] {
+        listeners_.erase(id);
+        flows_.erase(id);
+    };
     mine->flows.push_back(response.flow);
     co_return std::move(response);
+}
+
+std::string EventHub::enlist(const WebSession& session, const std::shared_ptr<Outflow>& flow) {
+    const std::string id = "sse-" + std::to_string(next_listener_++);
+    listeners_[id] = {id, random_hex(8), session.hello().session, session.hello().account};
+    flows_[id] = flow;
+    return id;
+}
+
+bool EventHub::close(const std::string& id) {
+    const auto found = flows_.find(id);
+    const auto flow = found == flows_.end() ? nullptr : found->second.lock();
+    if (flow)
+        flow->close();
+    return flow != nullptr;
 }
 
 Task<bool> EventHub::open(std::shared_ptr<Channel> channel) {

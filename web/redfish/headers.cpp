@@ -67,6 +67,17 @@ bool accepts(std::string_view accept, std::string_view type) {
     return false;
 }
 
+bool etag_listed(std::string_view list, std::string_view etag) {
+    while (!list.empty()) {
+        std::string_view one = next_part(list, ',');
+        if (one.starts_with("W/")) // a cache may have weakened it
+            one.remove_prefix(2);
+        if (one == "*" || one == etag)
+            return true;
+    }
+    return false;
+}
+
 std::optional<Response> refused_by_headers(const Request& request, std::string_view type) {
     if (const std::string version = request.header("odata-version");
         !version.empty() && version != "4.0")

@@ -249,11 +249,12 @@ Resource resource_of(const std::string& owner, const Drive& drive) {
                                         {"Health", fine ? "OK" : "Warning"}});
     });
     one.computed("Oem/OpenLOM", [&drive](const Scope& scope) {
-        return json::value(
-            json::object{{"@odata.type", "#OpenLOM.v1_0_0.VirtualMedia"},
-                         {"Status", scope.text(drive.target, "status")},
-                         {"StatusDetail", scope.text(drive.target, "status_detail")},
-                         {"Target", link_to("/redfish/v1/Oem/OpenLOM/Tree" + drive.target)}});
+        json::object ours{{"@odata.type", "#OpenLOM.v1_0_0.VirtualMedia"},
+                          {"Status", scope.text(drive.target, "status")},
+                          {"Target", link_to("/redfish/v1/Oem/OpenLOM/Tree" + drive.target)}};
+        if (std::string detail = scope.text(drive.target, "status_detail"); !detail.empty())
+            ours["StatusDetail"] = std::move(detail);
+        return json::value(std::move(ours));
     });
     one.action({"VirtualMedia.InsertMedia",
                 {{.name = "Image", .required = true},

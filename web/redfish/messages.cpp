@@ -174,10 +174,15 @@ json::object message_json(const Message& message) {
     return object;
 }
 
-Response error_response(int status, const std::vector<Message>& messages) {
+json::array messages_json(const std::vector<Message>& messages) {
     json::array info;
     for (const Message& message : messages)
         info.push_back(message_json(message));
+    return info;
+}
+
+Response error_response(int status, const std::vector<Message>& messages) {
+    json::array info = messages_json(messages);
     const Entry& first = entry_of(messages.size() == 1 ? messages[0].id : "GeneralError");
     std::string said = messages.size() == 1 ? std::string(info[0].at("Message").as_string())
                                             : std::string(first.text);

@@ -19,6 +19,7 @@ struct Message {
 };
 
 json::object message_json(const Message& message);
+json::array messages_json(const std::vector<Message>& messages);
 /// The error object with @Message.ExtendedInfo, OData-Version and all.
 Response error_response(int status, const std::vector<Message>& messages);
 Response error_response(int status, const Message& message);

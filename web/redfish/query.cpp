@@ -91,8 +91,10 @@ Result<Query> parse_query_options(const std::map<std::string, std::string>& quer
             if (value.empty())
                 return not_understood(name, value);
             options.filter = value;
-        } else if (name == "only") {
-            options.only = true;
+        } else if (name == "only" || name == "excerpt") {
+            if (!value.empty())
+                return not_understood(name, value);
+            options.only = options.only || name == "only";
         } else if (name.starts_with("$")) {
             return Fault{FaultKind::not_found, name + "=" + value};
         }

@@ -35,6 +35,17 @@ void put(json::object& object, const std::string& at, json::value value) {
     put(inner.get_object(), at.substr(slash + 1), std::move(value));
 }
 
+/// Adds a property to @Redfish.WriteableProperties of the object that it is in.
+void note_writable(json::object& object, const std::string& at) {
+    const std::size_t slash = at.find('/');
+    if (slash != std::string::npos)
+        return note_writable(object[at.substr(0, slash)].get_object(), at.substr(slash + 1));
+    json::value& names = object["@Redfish.WriteableProperties"];
+    if (!names.is_array())
+        names = json::array{};
+    names.get_array().emplace_back(at);
+}
+
 Response query_refused(const Fault& fault) {
     const std::size_t equals = fault.message.find('=');
     const std::string name = fault.message.substr(0, equals);
@@ -126,6 +137,8 @@ Result<json::object> Answerer::render(const Resource& resource, const Scope& sco
             if (!value)
                 continue;
             put(object, field.at, std::move(*value));
+            if (field.writable())
+                note_writable(object, field.at);
             if (!field.allowed.empty())
                 put(object, field.at + "@Redfish.AllowableValues", allowed_json(field.allowed));
         }
@@ -133,6 +146,8 @@ Result<json::object> Answerer::render(const Resource& resource, const Scope& sco
             break;
         for (const Action& action : resource.actions_) {
             json::object described{{"target", scope.uri + "/Actions/" + action.name}};
+            if (action.is_described())
+                described["@Redfish.ActionInfo"] = scope.uri + "/" + action.info_name();
             for (const Parameter& parameter : action.parameters)
                 if (!parameter.allowed.empty())
                     described[parameter.name + "@Redfish.AllowableValues"] =

@@ -79,11 +79,15 @@ Resource& Resource::changing(std::string at, Field::Read read) {
 }
 
 Resource& Resource::text(std::string at, std::string target, std::string property, bool writable) {
-    Field field{.at = std::move(at), .read = [target, property](const Scope& scope) {
-                    return scope.has(target, property)
-                               ? std::optional(json::value(scope.text(target, property)))
-                               : std::nullopt;
-                }};
+    Field field{
+        .at = std::move(at),
+        .read = [target, property, writable](const Scope& scope) -> std::optional<json::value> {
+            std::string text = scope.text(target, property);
+            // What is empty and stays so is left out, as the specification advises.
+            if (!scope.has(target, property) || (text.empty() && !writable))
+                return std::nullopt;
+            return json::value(std::move(text));
+        }};
     if (writable) {
         field.target = std::move(target);
         field.property = std::move(property);

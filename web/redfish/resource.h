@@ -83,6 +83,9 @@ struct Action {
     std::string name; ///< "ComputerSystem.Reset"
     std::vector<Parameter> parameters;
     Run run;
+    bool is_described() const { return !parameters.empty(); } ///< by an ActionInfo of its own
+    /// "ResetActionInfo", below the resource.
+    std::string info_name() const { return name.substr(name.rfind('.') + 1) + "ActionInfo"; }
 };
 
 class Resource {
@@ -126,6 +129,7 @@ class Resource {
 
     const std::string& pattern() const { return pattern_; }
     const std::string& type() const { return type_; }
+    const std::vector<Action>& actions() const { return actions_; }
     bool is_collection() const { return links_ || inline_members_; }
     std::string allow() const;
     bool can_patch() const;
@@ -175,6 +179,7 @@ void declare_systems(std::vector<Resource>& all);
 void declare_chassis(std::vector<Resource>& all);
 void declare_logs(std::vector<Resource>& all);
 void declare_services(std::vector<Resource>& all);
-void declare_schemas(std::vector<Resource>& all); ///< last: lists the others' schemas
+void declare_action_infos(std::vector<Resource>& all); ///< after all that have actions
+void declare_schemas(std::vector<Resource>& all);      ///< last: lists the others' schemas
 
 } // namespace lom::web

@@ -1,4 +1,5 @@
 // What the service says about its own words: schemas, registries.
+#include "web/redfish/oem_schemas.h"
 #include "web/redfish/resource.h"
 
 #include <set>
@@ -10,6 +11,13 @@ namespace {
 const std::string schemas_uri = "/redfish/v1/JsonSchemas";
 const std::string registries_uri = "/redfish/v1/Registries";
 const std::string store_uri = "/redfish/v1/RegistryStore/OpenLOM.1.0.0.json";
+
+const OemSchema* own_schema(const std::string& name) {
+    for (const OemSchema& schema : oem_schemas())
+        if (schema.namespace_name() == name)
+            return &schema;
+    return nullptr;
+}
 
 Resource schema_files(const std::set<std::string>& names) {
     Resource collection(schemas_uri, "JsonSchemaFileCollection.JsonSchemaFileCollection");
@@ -29,14 +37,16 @@ Resource schema_file(const std::set<std::string>& names) {
         const std::string& name = scope.ids[0];
         if (!names.contains(name))
             return {};
+        json::object location{{"Language", "en"}};
+        if (const OemSchema* own = own_schema(name))
+            location["Uri"] = own->json_uri();
+        else
+            location["PublicationUri"] = "http://redfish.dmtf.org/schemas/v1/" + name + ".json";
         return {{"Id", name},
                 {"Name", "Schema " + name},
                 {"Schema", "#" + name + "." + name.substr(0, name.find('.'))},
                 {"Languages", json::array{"en"}},
-                {"Location",
-                 json::array{json::object{
-                     {"Language", "en"},
-                     {"PublicationUri", "http://redfish.dmtf.org/schemas/v1/" + name + ".json"}}}}};
+                {"Location", json::array{std::move(location)}}};
     });
     return one;
 }
@@ -115,6 +125,8 @@ void declare_schemas(std::vector<Resource>& all) {
     std::set<std::string> files;
     for (const std::string& name : names)
         files.insert(name.substr(0, name.rfind('.')));
+    for (const OemSchema& schema : oem_schemas())
+        files.insert(schema.namespace_name());
     all.push_back(schema_files(files));
     all.push_back(schema_file(files));
 }

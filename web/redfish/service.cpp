@@ -21,6 +21,10 @@ std::string without_slash(std::string path) {
     return path;
 }
 
+bool is_in_tree(const std::string& uri) {
+    return uri == tree_root || uri.starts_with(std::string(tree_root) + "/");
+}
+
 std::vector<Resource> declare_all() {
     std::vector<Resource> all;
     declare_root(all);
@@ -31,6 +35,7 @@ std::vector<Resource> declare_all() {
     declare_chassis(all);
     declare_logs(all);
     declare_services(all);
+    declare_action_infos(all);
     declare_schemas(all);
     return all;
 }
@@ -47,7 +52,10 @@ struct Redfish::Impl {
         const Documents::Document* document = documents.find(uri);
         const bool stream = uri == stream_uri;
         const char* type = stream ? "text/event-stream" : "application/json";
-        if (auto refused = refused_by_headers(request, document ? document->type.c_str() : type))
+        auto refused = refused_by_headers(request, document ? document->type.c_str() : type);
+        if (refused && refused->status == 406 && !is_there(uri))
+            co_return not_there(uri); // whatever its type would be
+        if (refused)
             co_return std::move(*refused);
         if (document)
             co_return Documents::answer(*document, request);
@@ -58,7 +66,7 @@ struct Redfish::Impl {
             auto response = co_await events.stream(std::move(session));
             co_return std::move(response);
         }
-        if ((uri == tree_root || uri.starts_with(std::string(tree_root) + "/")) && session) {
+        if (is_in_tree(uri) && session) {
             auto response = co_await answer_tree(request, std::move(session));
             co_return std::move(response);
         }
@@ -70,6 +78,12 @@ struct Redfish::Impl {
             co_return monitor_response(*task);
         auto response = co_await resource(request, uri, std::move(session));
         co_return std::move(response);
+    }
+
+    /// Declared, or not to be told from what is: a target of the tree, a task.
+    bool is_there(const std::string& uri) const {
+        return documents.find(uri) != nullptr || uri == stream_uri || is_in_tree(uri) ||
+               Streams::is_one(uri) || tasks.monitored(uri) != nullptr || answerer.knows(uri);
     }
 
     Task<Response> resource(const Request& request, const std::string& uri,

@@ -1,4 +1,5 @@
 // Tasks and events as services.
+#include "web/redfish/events.h"
 #include "web/redfish/resource.h"
 #include "web/redfish/tasks.h"
 
@@ -110,11 +111,13 @@ Task<Response> subscribe(Scope& scope, json::object body) {
 
 Resource subscriptions() {
     Resource collection(subscriptions_uri, "EventDestinationCollection.EventDestinationCollection");
-    collection.shows(webhooks).constant("Name", "Webhooks");
+    collection.shows(webhooks).constant("Name", "Event destinations");
     collection.members([](const Scope& scope) {
         std::vector<std::string> uris;
         for (const control::TargetView& hook : scope.view(webhooks)->targets)
             uris.push_back(subscriptions_uri + "/" + hook.name);
+        for (const auto& [id, listener] : scope.services->events.listeners())
+            uris.push_back(subscriptions_uri + "/" + id);
         return uris;
     });
     collection.creates(subscribe);
@@ -153,6 +156,45 @@ Resource subscription() {
     return one;
 }
 
+// -- event streams: open connections, each with a destination that ends with it
+
+/// What a stream's owner may end, and an administrator.
+bool may_end(const Scope& scope, const EventHub::Listener& listener) {
+    const control::Hello& caller = scope.session->hello();
+    return caller.session == listener.session || caller.roles.find('a') != std::string::npos;
+}
+
+Task<Response> end_stream(Scope& scope) {
+    EventHub& events = scope.services->events;
+    const std::string id = last_part(scope.uri);
+    const auto found = events.listeners().find(id);
+    if (found != events.listeners().end() && !may_end(scope, found->second))
+        co_return fault_response({FaultKind::denied, "Only its owner, or an account with role a, "
+                                                     "may end this event stream."});
+    if (!events.close(id))
+        co_return fault_response({FaultKind::not_found, "This event stream has ended."});
+    co_return no_content();
+}
+
+Resource event_stream() {
+    Resource one(subscriptions_uri + "/sse-{}", "EventDestination.v1_14_1.EventDestination");
+    one.body([](const Scope& scope) -> json::object {
+        const auto& listeners = scope.services->events.listeners();
+        const auto found = listeners.find(last_part(scope.uri));
+        if (found == listeners.end())
+            return {};
+        return {{"Id", found->first},
+                {"Name", "Event stream of " + found->second.account},
+                {"Protocol", "Redfish"},
+                {"SubscriptionType", "SSE"},
+                {"Context", found->second.context},
+                {"EventFormatType", "Event"},
+                {"Status", healthy()}};
+    });
+    one.deletes(end_stream);
+    return one;
+}
+
 } // namespace
 
 void declare_services(std::vector<Resource>& all) {
@@ -161,6 +203,7 @@ void declare_services(std::vector<Resource>& all) {
     all.push_back(task());
     all.push_back(event_service());
     all.push_back(subscriptions());
+    all.push_back(event_stream()); // before the webhooks, whose pattern takes any name
     all.push_back(subscription());
 }
 

@@ -31,8 +31,9 @@ Task<Response> reset_system(Scope& scope, json::object body) {
         co_return fault_response(view.fault());
     scope.views[hardware_target] = std::move(*view);
     const std::string power = scope.text(hardware_target, "power_state");
-    if (wanted == "Nmi") {
-        const auto sent = co_await set_in_tree(scope, host_target, "generate_host_nmi", "true");
+    if (wanted == "Nmi" || wanted == "GracefulRestart") {
+        std::string property = wanted == "Nmi" ? "generate_host_nmi" : "graceful_restart";
+        const auto sent = co_await set_in_tree(scope, host_target, std::move(property), "true");
         co_return sent ? no_content() : fault_response(sent.fault());
     }
     const auto type = std::find_if(reset_types.begin(), reset_types.end(),
@@ -93,12 +94,10 @@ Resource system() {
     one.number("ProcessorSummary/LogicalProcessorCount", "/System/Processors", "installed_cpus");
     one.constant("ProcessorSummary/Count", 1);
     one.constant("ProcessorSummary/Model", "x86_64");
-    one.constant("ProcessorSummary/Status", healthy());
     one.computed("MemorySummary/TotalSystemMemoryGiB", [](const Scope& scope) {
         return json::value(static_cast<double>(scope.number("/System/Memory", "installed_memory")) /
                            (1U << 30U));
     });
-    one.constant("MemorySummary/Status", healthy());
     one.constant("SerialConsole/SSH",
                  json::object{{"ServiceEnabled", true},
                               {"ConsoleEntryCommand", "start -script /HOST/console"},
@@ -110,13 +109,14 @@ Resource system() {
                               {"MaxConcurrentSessions", 100},
                               {"ConnectTypesSupported", json::array{"KVMIP", "OEM"}}});
     one.computed("Oem/OpenLOM", [](const Scope& scope) {
-        return json::value(
-            json::object{{"@odata.type", "#OpenLOM.v1_0_0.System"},
-                         {"HostStatus", scope.text(host_target, "status")},
-                         {"HostStatusDetail", scope.text(host_target, "status_detail")},
-                         {"SerialConsole", "/console/serial"},
-                         {"Screen", "/console/screen"},
-                         {"Tree", link_to("/redfish/v1/Oem/OpenLOM/Tree/HOST")}});
+        json::object ours{{"@odata.type", "#OpenLOM.v1_0_0.System"},
+                          {"HostStatus", scope.text(host_target, "status")},
+                          {"SerialConsole", "/console/serial"},
+                          {"Screen", "/console/screen"},
+                          {"Tree", link_to("/redfish/v1/Oem/OpenLOM/Tree/HOST")}};
+        if (std::string detail = scope.text(host_target, "status_detail"); !detail.empty())
+            ours["HostStatusDetail"] = std::move(detail);
+        return json::value(std::move(ours));
     });
     for (const char* part : {"Bios", "EthernetInterfaces", "LogServices", "Memory", "Processors",
                              "Storage", "VirtualMedia"})
@@ -126,7 +126,8 @@ Resource system() {
     Parameter type{.name = "ResetType", .required = true};
     for (const ResetType& known : reset_types)
         type.allowed.emplace_back(known.name);
-    type.allowed.emplace_back("Nmi");
+    for (const char* property_of_host : {"GracefulRestart", "Nmi"})
+        type.allowed.emplace_back(property_of_host);
     one.action({"ComputerSystem.Reset", {std::move(type)}, reset_system});
     return one;
 }

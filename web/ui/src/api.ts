@@ -10,7 +10,9 @@ export class ApiError extends Error {
 }
 
 export interface PropertyValue {
-  Value: unknown;
+  /** null: there is none, or it is secret; absent where there may be several */
+  Value?: unknown;
+  Values?: string[];
   Text: string;
 }
 
@@ -41,7 +43,7 @@ export interface TargetView {
   Properties?: Record<string, PropertyValue>;
   Targets?: TargetView[];
   Text?: string;
-  Table?: { Title: string; Columns: string[]; Rows: string[][] };
+  Table?: { Title: string; Columns: string[]; Rows: { Cells: string[] }[] };
   Description?: {
     Doc: string;
     Properties: PropertyDescription[];
@@ -134,7 +136,7 @@ export async function run(
 
 export const text = (view: TargetView | null | undefined, property: string): string => {
   const value = view?.Properties?.[property];
-  if (!value || value.Value === null || value.Value === '') return '';
+  if (!value || value.Value === null) return '';
   return value.Text;
 };
 

@@ -56,7 +56,7 @@ export function Screen(): JSX.Element {
   const latency = useLatency();
   const kvms = useTarget('/SP/services/kvms', 1);
   const current = text(kvms.view.value, 'keyboard_layout');
-  const lights = (view.value?.Properties?.['keyboard_lights']?.Value as string[] | null) ?? [];
+  const lights = view.value?.Properties?.['keyboard_lights']?.Values ?? [];
   return (
     <section class="console" aria-labelledby="screen-title" ref={frame}>
       <div class="console-bar">

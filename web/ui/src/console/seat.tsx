@@ -63,7 +63,7 @@ export function SeatQuestion(props: SeatProps): JSX.Element {
 }
 
 export function Presence(props: { view: TargetView | null; name: string }): JSX.Element {
-  const people = (props.view?.Properties?.['viewers']?.Value as string[] | null) ?? [];
+  const people = props.view?.Properties?.['viewers']?.Values ?? [];
   return (
     <details class="presence small">
       <summary>{people.length} at {props.name}</summary>

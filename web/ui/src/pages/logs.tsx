@@ -30,7 +30,9 @@ export function Logs(): JSX.Element {
   const { view, error } = useTarget(`/SP/logs/${which.value}/list`, 1, [`/SP/logs/${which.value}`]);
   const table = view.value?.Table;
   const needle = wanted.value.toLowerCase();
-  const rows = (table?.Rows ?? []).filter((row) => row.some((cell) => cell.toLowerCase().includes(needle)));
+  const rows = (table?.Rows ?? [])
+    .map((row) => row.Cells)
+    .filter((row) => row.some((cell) => cell.toLowerCase().includes(needle)));
   const quoted = (cell: string): string => `"${cell.replace(/"/g, '""')}"`;
   const save = (): void =>
     saveFile(`${which.value}-log.csv`, 'text/csv',

@@ -14,7 +14,7 @@ function Badge(props: { good: boolean; children: string }): JSX.Element {
 
 function RecentEvents(): JSX.Element {
   const { view } = useTarget('/SP/logs/event/list', 1, ['/SP/logs/event']);
-  const rows = view.value?.Table?.Rows.slice(0, 7) ?? [];
+  const rows = view.value?.Table?.Rows.slice(0, 7).map((row) => row.Cells) ?? [];
   return (
     <section class="card" aria-labelledby="recent">
       <h2 id="recent">Recent events</h2>
@@ -33,7 +33,7 @@ function RecentEvents(): JSX.Element {
 
 function OpenProblems(): JSX.Element | null {
   const { view } = useTarget('/System/Open_Problems', 1, ['/System', '/HOST', '/SYS', '/SP/services/kvms']);
-  const rows = view.value?.Table?.Rows ?? [];
+  const rows = view.value?.Table?.Rows.map((row) => row.Cells) ?? [];
   if (!view.value) return null;
   if (rows.length === 0) return <p>No open problems.</p>;
   return (
@@ -52,7 +52,7 @@ function Presence(): JSX.Element {
   const { view } = useTarget('/SP/sessions', 2);
   const screen = useTarget('/HOST/screen', 1);
   const rows = view.value?.Targets ?? [];
-  const viewers = (screen.view.value?.Properties?.['viewers']?.Value as string[] | undefined) ?? [];
+  const viewers = screen.view.value?.Properties?.['viewers']?.Values ?? [];
   return (
     <section class="card" aria-labelledby="present">
       <h2 id="present">Who is here</h2>

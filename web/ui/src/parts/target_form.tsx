@@ -83,7 +83,7 @@ export function TargetForm(props: {
   );
   const current = (one: PropertyDescription): string => {
     const value = view.Properties?.[one.Name];
-    return !value || value.Value === null || value.Value === '' || one.Secret ? '' : value.Text;
+    return !value || value.Value === null || one.Secret ? '' : value.Text;
   };
   const fields = about.filter((one) => one.WriteRole !== '' && one.Readable);
   const actions = about.filter((one) => one.WriteRole !== '' && !one.Readable);
