@@ -33,9 +33,15 @@ void install(int number, void (*handler)(int)) {
     sigaction(number, &action, nullptr);
 }
 
+bool readable(int fd) {
+    pollfd entry{fd, POLLIN, 0};
+    return poll(&entry, 1, 0) > 0;
+}
+
 } // namespace
 
-Input::Input(int fd, RemoteTree& tree, bool signals) : fd_(fd), tree_(tree) {
+Input::Input(int fd, RemoteTree& tree, bool signals, UniqueFd no_more)
+    : fd_(fd), tree_(tree), no_more_(std::move(no_more)) {
     if (!signals || pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return;
     install(SIGINT, on_signal);
@@ -60,8 +66,9 @@ bool Input::take_interrupt() {
 
 Input::Event Input::wait() {
     for (;;) {
-        std::array<pollfd, 3> entries{pollfd{fd_, POLLIN, 0}, pollfd{signal_pipe[0], POLLIN, 0},
-                                      pollfd{tree_.fd(), POLLIN, 0}};
+        std::array<pollfd, 4> entries{pollfd{fd_, POLLIN, 0}, pollfd{signal_pipe[0], POLLIN, 0},
+                                      pollfd{tree_.fd(), POLLIN, 0},
+                                      pollfd{no_more_ ? no_more_.get() : -1, POLLIN, 0}};
         if (poll(entries.data(), entries.size(), -1) < 0) {
             if (errno == EINTR)
                 continue;
@@ -81,6 +88,8 @@ Input::Event Input::wait() {
         }
         if (entries[0].revents != 0)
             return Event::byte;
+        if (entries[3].revents != 0) // looked at again: the last byte came before the end
+            return readable(fd_) ? Event::byte : Event::end;
     }
 }
 

@@ -3,6 +3,8 @@
 // ended stops at once. One thread.
 #pragma once
 
+#include "base/fd.h"
+
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -27,7 +29,9 @@ class Input {
     };
 
     /// Installs handlers for SIGINT and SIGWINCH when `signals` is set: one Input per process.
-    Input(int fd, RemoteTree& tree, bool signals);
+    /// `no_more`, if there is one: when its other end is closed, what has come is all there is (a
+    /// terminal has no end of file that can be told from a key).
+    Input(int fd, RemoteTree& tree, bool signals, UniqueFd no_more = {});
     Input(const Input&) = delete;
     Input& operator=(const Input&) = delete;
 
@@ -50,6 +54,7 @@ class Input {
 
     int fd_;
     RemoteTree& tree_;
+    UniqueFd no_more_;
     std::string ahead_;
     std::size_t used_ = 0; ///< of ahead_
     bool after_cr_ = false;

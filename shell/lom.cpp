@@ -25,6 +25,7 @@ using namespace lom::shell;
 struct Arguments {
     std::string run_dir = "/run/openlom";
     int control_fd = -1;
+    int input_end_fd = -1;
     std::string command; ///< empty: a session
     bool sftp = false;
 };
@@ -105,7 +106,7 @@ int run(const Arguments& arguments) {
         else
             (void)write_all(STDERR_FILENO, std::string(line) + "\n");
     });
-    Input input(STDIN_FILENO, tree, interactive);
+    Input input(STDIN_FILENO, tree, interactive, UniqueFd(arguments.input_end_fd));
     if (!interactive) {
         PipedTerminal terminal(input, STDOUT_FILENO);
         Interpreter interpreter(tree, terminal);
@@ -141,6 +142,9 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--control-fd", arguments.control_fd,
                    "An inherited, authenticated control connection");
+    app.add_option("--input-end-fd", arguments.input_end_fd,
+                   "An inherited pipe that closes when a terminal will give no more input")
+        ->group("");
     app.add_option("--command", arguments.command, "One command line, as a single argument");
     app.add_flag("--sftp", arguments.sftp,
                  "Carry an SFTP session between standard input and output and the image library")

@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t block = 32U << 10U;
 constexpr std::size_t most_unread = 4U << 20U; ///< libssh's window is 1.25 MiB
 constexpr int control_fd = 3;
+constexpr int input_end_fd = 4;
 
 void make_non_blocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -109,6 +110,8 @@ Result<void> Channel::start(const LomPlace& place, control::Client::OpenedSessio
     session_ = std::move(session.id);
     SpawnOptions options;
     options.argv = {"lom", "--run-dir", ".", "--control-fd", std::to_string(control_fd)};
+    if (has_terminal_)
+        options.argv.insert(options.argv.end(), {"--input-end-fd", std::to_string(input_end_fd)});
     options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
     options.environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
     options.fds = {{session.fd.get(), control_fd}};
@@ -137,6 +140,13 @@ Result<void> Channel::open_terminal(SpawnOptions& options, std::vector<UniqueFd>
     theirs.emplace_back(slave);
     fcntl(master, F_SETFD, FD_CLOEXEC);
     make_non_blocking(master);
+    int end[2];
+    if (pipe2(end, O_CLOEXEC) < 0)
+        return Fault{FaultKind::unavailable,
+                     std::string("Too many open files: ") + std::strerror(errno)};
+    theirs.emplace_back(end[0]);
+    input_end_.reset(end[1]);
+    options.fds.emplace_back(end[0], input_end_fd);
     termios mode{};
     tcgetattr(slave, &mode);
     mode.c_iflag |= IUTF8; // so that Backspace takes whole characters
@@ -234,8 +244,6 @@ void Channel::read_output(Output& output) {
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
         output.fd.reset();
     send_output(output);
-    if (count > 0 && client_done_)
-        end_input();
 }
 
 void Channel::send_output(Output& output) {
@@ -287,22 +295,13 @@ void Channel::write_input() {
         end_input();
 }
 
-// A pipe ends by closing it. A terminal ends by Ctrl-D, once lom reads a line of its own: on a
-// host's console (raw) the guest would get it, and between two commands it would be lost. Tried
-// again whenever lom has printed something.
+// A pipe ends by closing it, a terminal by closing the pipe beside it: Ctrl-D would be lost, or
+// reach the guest, where lom changes the terminal's mode at that moment.
 void Channel::end_input() {
-    if (input_ended_ || !to_lom_.empty())
-        return;
-    if (has_terminal_) {
-        termios mode{};
-        if (tcgetattr(terminal_.get(), &mode) < 0 || (mode.c_lflag & (ISIG | ICANON)) != ISIG)
-            return;
-        constexpr char control_d = 4;
-        (void)!::write(terminal_.get(), &control_d, 1);
-    } else {
+    if (has_terminal_)
+        input_end_.reset();
+    else
         input_.reset();
-    }
-    input_ended_ = true;
 }
 
 void Channel::reap() {

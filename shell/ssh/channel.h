@@ -99,8 +99,8 @@ class Channel {
     std::size_t taken_ = 0; ///< of it, by lom
     std::vector<Output> outputs_;
     UniqueFd terminal_;        ///< with a pty: input and output
+    UniqueFd input_end_;       ///< with a pty: closed when no more input comes
     bool client_done_ = false; ///< the client sent its EOF
-    bool input_ended_ = false;
     bool closed_ = false;
     bool overrun_ = false;
 };
