@@ -102,6 +102,18 @@ def test_csdl_and_json_schema_of_what_is_ours_say_the_same(client):
             assert types[kind] == set(definition["properties"]) - inherited, kind
 
 
+def test_settings_apply_at_the_next_reset(client):
+    def settings(time):
+        return {"Attributes": {"BootOrder": "disk cdrom net"},
+                "@Redfish.SettingsApplyTime": {"@odata.type": "#Settings.v1_3_5.PreferredApplyTime",
+                                               "ApplyTime": time}}
+    accepted = client.patch(SYSTEM + "/Bios/Settings", settings("OnReset"))
+    assert accepted.status == 200 and "@Message.ExtendedInfo" not in accepted.json
+    other = client.patch(SYSTEM + "/Bios/Settings", settings("Immediate"))
+    assert other.json["@Message.ExtendedInfo"][0]["MessageId"].endswith(".PropertyValueNotInList")
+    assert all("@" not in name for name in client.get(SYSTEM + "/Bios").json["Attributes"])
+
+
 def test_actions_tell_what_they_take(client):
     action = client.get(DRIVES[0]).json["Actions"]["#VirtualMedia.InsertMedia"]
     info = client.get(action["@Redfish.ActionInfo"]).json

@@ -196,12 +196,10 @@ Resource bios(const std::string& at, bool current) {
         one.field(std::move(field));
     }
     if (current) {
-        one.constant(
-            "@Redfish.Settings",
-            json::object{{"@odata.type", "#Settings.v1_3_5.Settings"},
-                         {"SettingsObject", link_to(system_uri + "/Bios/Settings")},
-                         {"SupportedApplyTimes", json::array{"OnReset"}},
-                         {"SupportedApplyTimes@Redfish.AllowableValues", json::array{"OnReset"}}});
+        one.constant("@Redfish.Settings",
+                     json::object{{"@odata.type", "#Settings.v1_3_5.Settings"},
+                                  {"SettingsObject", link_to(system_uri + "/Bios/Settings")},
+                                  {"SupportedApplyTimes", json::array{"OnReset"}}});
         one.action({"Bios.ResetBios", {}, reset_bios});
     }
     return one;

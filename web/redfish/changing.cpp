@@ -28,6 +28,13 @@ Task<bool> Answerer::collect_writes(const Resource& resource, const json::object
         const std::string at = prefix + std::string(key);
         if (key.find("@odata.") != json::string_view::npos)
             continue; // annotations are ignored, as the specification wants
+        if (key == "@Redfish.SettingsApplyTime" && resource.type_.starts_with("Bios.")) {
+            const json::object* wanted = value.if_object();
+            const std::string time = wanted == nullptr ? "" : fields::text(*wanted, "ApplyTime");
+            if (time != "OnReset")
+                refused.push_back({"PropertyValueNotInList", {time, "ApplyTime"}, "#/" + at});
+            continue;
+        }
         const Field* field = nullptr;
         bool has_inner = false;
         for (const Field& candidate : resource.fields_) {

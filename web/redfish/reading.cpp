@@ -137,7 +137,8 @@ Result<json::object> Answerer::render(const Resource& resource, const Scope& sco
             if (!value)
                 continue;
             put(object, field.at, std::move(*value));
-            if (field.writable())
+            // Not among the attributes of Bios: clients take each entry there for a setting.
+            if (field.writable() && !field.at.starts_with("Attributes/"))
                 note_writable(object, field.at);
             if (!field.allowed.empty())
                 put(object, field.at + "@Redfish.AllowableValues", allowed_json(field.allowed));
