@@ -4,7 +4,9 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <ctime>
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -64,8 +66,29 @@ void add_security_headers(http::fields& fields) {
     fields.set(http::field::server, "OpenLOM");
 }
 
+namespace {
+
+/// As RFC 9110 wants it; made once a second.
+const std::string& http_date() {
+    static std::time_t of = -1;
+    static std::string text;
+    const std::time_t now = std::time(nullptr);
+    if (now != of) {
+        std::tm parts{};
+        gmtime_r(&now, &parts);
+        std::array<char, 40> formatted{};
+        std::strftime(formatted.data(), formatted.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        text = formatted.data();
+        of = now;
+    }
+    return text;
+}
+
+} // namespace
+
 void fill_header(http::fields& fields, const Response& response) {
     add_security_headers(fields);
+    fields.set(http::field::date, http_date());
     for (const auto& [name, value] : response.headers)
         fields.insert(name, value);
 }
