@@ -28,7 +28,8 @@ constexpr auto greeting_limit = 5s;
 constexpr auto adoption_limit = 2s;
 constexpr auto straggler_limit = 500ms; // from a fork that a killed lomd made to QEMU's sockets
 constexpr auto straggler_pause = 10ms;
-constexpr auto reset_burst = 1s; // SeaBIOS resets up to three times for one reset of the guest
+constexpr auto settle_limit = 2s; // a QEMU that hangs reboots no guest either
+constexpr auto reset_burst = 1s;  // SeaBIOS resets up to three times for one reset of the guest
 constexpr auto heartbeat = 10s;
 
 Fault wrong_state(std::string message) { return {FaultKind::wrong_state, std::move(message)}; }
@@ -649,9 +650,27 @@ struct Host::Impl {
         if (!qemu->answers() || trap == wanted)
             return;
         trap = wanted;
+        ++traps_on_their_way;
         qemu->execute("set-action",
                       std::string("{\"reboot\":\"") + (wanted ? "shutdown" : "reset") + "\"}",
-                      [](const Result<QmpFields>&) {});
+                      [this](const Result<QmpFields>&) {
+                          if (--traps_on_their_way == 0)
+                              settled();
+                      });
+    }
+
+    void settled() {
+        settle_timer.reset();
+        for (const Done& done : std::exchange(settling, {}))
+            done({});
+    }
+
+    void settle_next_boot(Done done) {
+        follow_trap();
+        if (traps_on_their_way == 0)
+            return done({});
+        settling.push_back(std::move(done));
+        settle_timer = loop.after(settle_limit, [this] { settled(); });
     }
 
     // -- the virtual drives
@@ -752,6 +771,8 @@ struct Host::Impl {
     bool starts_again = false;         ///< a guest that was asked to shut down is to start again
     bool without_media = false;        ///< QEMU did not start with them
     std::optional<bool> trap;          ///< a guest's reset stops QEMU; absent: not known
+    int traps_on_their_way = 0;        ///< told to QEMU, not answered
+    std::vector<Done> settling;        ///< wait for that
     std::optional<Fault> failure;      ///< why QEMU is being ended before it came up
     Done started;                      ///< of start or reset
     std::string announcement;          ///< the event of a power-on, until QEMU is started
@@ -762,8 +783,8 @@ struct Host::Impl {
     IoHold io;
 
     std::chrono::steady_clock::time_point straggler_deadline;
-    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, after_save,
-        coming_timer;
+    Loop::Handle take_over_timer, heartbeat_timer, shutdown_timer, reset_timer, settle_timer,
+        after_save, coming_timer;
 };
 
 Host::Host(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -787,6 +808,7 @@ std::string Host::status_detail() const { return impl_->detail; }
 bool Host::crashed() const { return impl_->status == HostStatus::stopped && !impl_->io.held(); }
 void Host::start(Done done) { impl_->start(std::move(done)); }
 void Host::stop(bool force, Done done) { impl_->stop(force, std::move(done)); }
+void Host::settle_next_boot(Done done) { impl_->settle_next_boot(std::move(done)); }
 void Host::reset(Done done) { impl_->reset(std::move(done)); }
 void Host::restart_gracefully(Done done) { impl_->restart_gracefully(std::move(done)); }
 void Host::inject_nmi(Done done) { impl_->command("inject-nmi", "", std::move(done)); }

@@ -117,6 +117,9 @@ class Host {
     void wait_for_source(DriveId drive, bool wait);
     bool held_by(DriveId drive) const;
 
+    /// done when what was set for the next boot holds even if the guest reboots at that moment; at
+    /// the latest after 2 s.
+    void settle_next_boot(Done done);
     BootControl& boot(); ///< NVRAM, bootmode, boot_device; see boot_control.h
     bool at_ok_prompt() const;
     void prompt_input(std::string_view bytes); ///< console input while at the ok prompt

@@ -40,10 +40,6 @@ struct Codec<BootScript> {
 
 namespace {
 
-Result<SetOutcome> outcome(const Result<void>& done) {
-    return done ? Result<SetOutcome>(SetOutcome{}) : done.fault();
-}
-
 std::string time_text(std::chrono::system_clock::time_point time) {
     return clock_text(std::chrono::system_clock::to_time_t(time));
 }
@@ -98,6 +94,12 @@ Target::Ptr configs_target(vmm::Host& host) {
 
 } // namespace
 
+void answer_for_next_boot(vmm::Host& host, const Result<void>& set, const Property::Done& done) {
+    if (!set)
+        return done(set.fault());
+    host.settle_next_boot([done](const Result<void>&) { done(SetOutcome{}); });
+}
+
 Target::Ptr bootmode_target(vmm::Host& host) {
     auto target = Target::make("bootmode", "Overrides how the next boot goes; used up by it.");
     target->managed<std::string>(
@@ -108,7 +110,7 @@ Target::Ptr bootmode_target(vmm::Host& host) {
          .get = [&host] { return host.boot().state().config; },
          .set =
              [&host](const Caller&, const std::string& name, const Property::Done& done) {
-                 done(outcome(host.boot().set_config(name)));
+                 answer_for_next_boot(host, host.boot().set_config(name), done);
              }});
     target->shows<std::string>("expires", "When 'state' goes back to normal by itself.", [&host] {
         const auto& expires = host.boot().state().expires;
@@ -122,7 +124,7 @@ Target::Ptr bootmode_target(vmm::Host& host) {
          .get = [&host] { return BootScript{host.boot().state().script}; },
          .set =
              [&host](const Caller&, const BootScript& script, const Property::Done& done) {
-                 done(outcome(host.boot().set_script(script.text)));
+                 answer_for_next_boot(host, host.boot().set_script(script.text), done);
              }});
     target->managed<BootModeState>(
         {.name = "state",
@@ -136,7 +138,8 @@ Target::Ptr bootmode_target(vmm::Host& host) {
              },
          .set =
              [&host](const Caller&, BootModeState state, const Property::Done& done) {
-                 done(outcome(host.boot().set_reset_nvram(state == BootModeState::reset_nvram)));
+                 answer_for_next_boot(
+                     host, host.boot().set_reset_nvram(state == BootModeState::reset_nvram), done);
              }});
     return target;
 }

@@ -51,7 +51,7 @@ Target::Ptr host_target(const TargetContext& context) {
              },
          .set =
              [&host](const Caller&, BootDeviceChoice choice, const Property::Done& done) {
-                 done(outcome(host.boot().set_boot_device(name_of(choice))));
+                 answer_for_next_boot(host, host.boot().set_boot_device(name_of(choice)), done);
              }});
     target->managed<std::string>(
         {.name = "boot_order",
@@ -61,7 +61,7 @@ Target::Ptr host_target(const TargetContext& context) {
          .get = [&host] { return host.boot().boot_order(); },
          .set =
              [&host](const Caller&, const std::string& devices, const Property::Done& done) {
-                 done(outcome(host.boot().set_boot_order(devices)));
+                 answer_for_next_boot(host, host.boot().set_boot_order(devices), done);
              }});
     target->managed<bool>({.name = "generate_host_nmi",
                            .doc = "Set to true to send the host a non-maskable interrupt.",

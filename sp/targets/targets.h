@@ -36,6 +36,9 @@ struct SpSettings {
 
 class SshDoor;
 
+/// Answers a set of what the next boot is made of: when it holds, also for a guest that reboots.
+void answer_for_next_boot(vmm::Host& host, const Result<void>& set, const Property::Done& done);
+
 /// What the branches work on; everything here outlives the tree.
 struct TargetContext {
     Loop& loop;

@@ -35,7 +35,7 @@ def sp(server):
 @pytest.fixture
 def off(sp):
     power_off(sp)
-    must(sp, 'set /HOST/bootmode script="" state=reset_nvram', "set /HOST boot_device=default")
+    must(sp, 'set /HOST/bootmode script="" state=reset_nvram', "set /HOST boot_device=default", "set /System firmware=bios")
     yield sp
     power_off(sp)
 

@@ -179,6 +179,25 @@ def test_a_qemu_that_hangs_holds_nobody_up_and_can_be_cut(off, console):
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "QEMU is gone")
 
 
+def test_what_is_set_for_the_next_boot_holds_when_set_returns(off, console):
+    """A guest may reboot at that moment: QEMU has been told by then."""
+    start(off, console)
+    pid = qemu_pid(off)
+    for line in ("/HOST boot_device=disk", '/HOST/bootmode script="printenv"'):
+        must(off, "set /HOST boot_device=default", 'set /HOST/bootmode script=""')
+        os.kill(pid, signal.SIGSTOP)
+        setting = subprocess.Popen([BUILD / "lom", "--run-dir", off.run_dir, "set " + line])
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                setting.wait(0.7)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert setting.wait(10) == 0
+        os.kill(pid, signal.SIGSTOP)  # one that hangs is not waited for long
+        assert answer(off, "set /HOST boot_device=cdrom")[0] == 0
+        os.kill(pid, signal.SIGCONT)
+
+
 # -- the definition
 
 FITTING = [

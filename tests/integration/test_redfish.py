@@ -286,7 +286,8 @@ def test_boot_override_once_and_continuous(sp, client):
     assert override() == ("Disabled", "None")
     ask(Target="Cd", Enabled="Once")
     assert "boot_order = net disk" in sp.lom("show", "/HOST").stdout
-    client.patch(SYSTEM, {"Boot": {"BootOrder": ["disk", "cdrom", "net"]}})
+    assert client.post(SYSTEM + "/Actions/ComputerSystem.SetDefaultBootOrder", {}).status == 204
+    assert client.get(SYSTEM).json["Boot"]["BootOrder"] == ["disk", "cdrom", "net"]
     assert ask(Target="Nonsense").messages == ["PropertyValueNotInList"]
     ask(Target="None", Enabled="Disabled")
 

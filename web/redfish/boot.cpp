@@ -113,6 +113,12 @@ Result<std::string> order_text(const json::value& order) {
     return text;
 }
 
+Task<Response> usual_boot_order(Scope& scope, json::object) {
+    std::string order = usual_order;
+    const auto done = co_await set_in_tree(scope, host_target, "boot_order", std::move(order));
+    co_return done ? no_content() : fault_response(done.fault());
+}
+
 Task<Result<void>> set_boot_mode(Scope& scope, json::value value) {
     const std::string wanted = value.get_string() == "UEFI" ? "uefi" : "bios";
     if (scope.text(hardware_target, "firmware") == wanted)
@@ -235,6 +241,7 @@ void declare_boot_fields(Resource& system) {
                   .property = "boot_order",
                   .convert = order_text,
                   .kind = json::kind::array});
+    system.action({"ComputerSystem.SetDefaultBootOrder", {}, usual_boot_order});
 }
 
 void declare_boot(std::vector<Resource>& all) {

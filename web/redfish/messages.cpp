@@ -7,13 +7,15 @@ namespace lom::web {
 
 namespace {
 
-constexpr std::string_view registry = "Base.1.22";
+constexpr std::string_view base_registry = "Base.1.22";
+constexpr std::string_view own_registry = "OpenLOM.1.0";
 
 struct Entry {
     std::string_view id;
     std::string_view text;
     std::string_view severity;
     std::string_view resolution;
+    std::string_view registry = base_registry;
 };
 
 // Words of DMTF's Base message registry 1.22: clients know them by heart.
@@ -128,7 +130,13 @@ constexpr std::array entries{
           "took place.",
           "Warning",
           "Add properties in the JSON object and resubmit the request if the operation failed."},
+    // lomd's own sentence, for clients that show a message and no resolution.
+    Entry{"Refused", "%1", "Critical", "None.", own_registry},
 };
+
+std::string full_id(const Entry& entry) {
+    return std::string(entry.registry) + "." + std::string(entry.id);
+}
 
 const Entry& entry_of(const std::string& id) {
     for (const Entry& entry : entries)
@@ -157,7 +165,7 @@ std::string filled(std::string_view text, const std::vector<std::string>& argume
 json::object message_json(const Message& message) {
     const Entry& entry = entry_of(message.id);
     json::object object{{"@odata.type", "#Message.v1_2_0.Message"},
-                        {"MessageId", std::string(registry) + "." + std::string(entry.id)},
+                        {"MessageId", full_id(entry)},
                         {"Message", filled(entry.text, message.arguments)},
                         {"MessageSeverity", entry.severity},
                         {"Severity", entry.severity},
@@ -187,8 +195,7 @@ Response error_response(int status, const std::vector<Message>& messages) {
     std::string said = messages.size() == 1 ? std::string(info[0].at("Message").as_string())
                                             : std::string(first.text);
     return json_response(
-        status, json::object{{"error", json::object{{"code", std::string(registry) + "." +
-                                                                 std::string(first.id)},
+        status, json::object{{"error", json::object{{"code", full_id(first)},
                                                     {"message", said},
                                                     {"@Message.ExtendedInfo", std::move(info)}}}});
 }
@@ -218,7 +225,7 @@ int status_of(FaultKind kind) {
 }
 
 Message fault_message(const Fault& fault, const std::string& property) {
-    const char* id = "GeneralError";
+    const char* id = "Refused";
     switch (fault.kind) {
     case FaultKind::denied:
         id = "InsufficientPrivilege";
@@ -234,13 +241,15 @@ Message fault_message(const Fault& fault, const std::string& property) {
         id = "InternalError";
         break;
     case FaultKind::invalid_value:
-        id = property.empty() ? "GeneralError" : "PropertyValueError";
+        id = property.empty() ? "Refused" : "PropertyValueError";
         break;
     case FaultKind::usage:
     case FaultKind::not_found:
         break;
     }
     Message message{id, {}, property.empty() ? "" : "#/" + property, fault.message};
+    if (message.id == "Refused")
+        message.arguments = {fault.message};
     if (fault.kind == FaultKind::unavailable)
         message.arguments = {"3"};
     if (fault.kind == FaultKind::invalid_value && !property.empty())

@@ -29,7 +29,10 @@ json::object task_json(const TaskRecord& task) {
                         {"Messages", json::array{}}};
     if (!task.running()) {
         object["EndTime"] = task.ended;
-        Message message{task.state == "Completed" ? "Success" : "GeneralError", {}, "", task.said};
+        const bool completed = task.state == "Completed";
+        Message message{completed ? "Success" : "Refused",
+                        completed ? std::vector<std::string>() : std::vector{task.said}, "",
+                        task.said};
         object["Messages"] = json::array{message_json(message)};
     }
     return object;
