@@ -37,6 +37,16 @@ constexpr auto calm = 500ms;
 constexpr auto answer_time = 300ms;
 constexpr auto retire_limit = 5s;
 
+/// In constant time; an empty secret is nobody's.
+bool same_secret(const std::string& given, const std::string& secret) {
+    if (secret.empty() || given.size() != secret.size())
+        return false;
+    unsigned different = 0;
+    for (std::size_t i = 0; i < given.size(); ++i)
+        different |= static_cast<unsigned char>(given[i] ^ secret[i]);
+    return different == 0;
+}
+
 std::uint16_t port_of(int fd) {
     sockaddr_storage address{};
     socklen_t size = sizeof(address);
@@ -47,6 +57,13 @@ std::uint16_t port_of(int fd) {
 }
 
 } // namespace
+
+struct WebDoor::Retired {
+    ProcessId process;
+    std::string ticket; ///< whoever logs in at this moment may still be its guest
+    Loop::Handle exit;
+    Loop::Handle limit;
+};
 
 WebDoor::WebDoor(Loop& loop, Paths paths, Settings& store, Log& events)
     : loop_(loop), paths_(std::move(paths)), events_(events),
@@ -81,12 +98,9 @@ Result<void> WebDoor::open(Start start) {
 }
 
 bool WebDoor::is_ticket(const std::string& ticket) const {
-    if (ticket_.empty() || ticket.size() != ticket_.size())
-        return false;
-    unsigned different = 0; // in constant time
-    for (std::size_t i = 0; i < ticket.size(); ++i)
-        different |= static_cast<unsigned char>(ticket[i] ^ ticket_[i]);
-    return different == 0;
+    return same_secret(ticket, ticket_) ||
+           std::any_of(retired_.begin(), retired_.end(),
+                       [&](const auto& one) { return same_secret(ticket, one->ticket); });
 }
 
 // -- lom-web's life
@@ -216,12 +230,6 @@ void WebDoor::restart_soon() {
     });
 }
 
-struct WebDoor::Retired {
-    ProcessId process;
-    Loop::Handle exit;
-    Loop::Handle limit;
-};
-
 /// Lets it finish what it was asked; its successor takes new connections meanwhile.
 void WebDoor::retire_web() {
     exit_watch_.reset();
@@ -232,6 +240,7 @@ void WebDoor::retire_web() {
         return;
     auto retired = std::make_shared<Retired>();
     retired->process = std::exchange(web_, {});
+    retired->ticket = std::exchange(ticket_, "");
     send_signal(retired->process, SIGTERM);
     retired->exit = loop_.on_exit(retired->process.pid, [this, weak = std::weak_ptr(retired)](int) {
         std::erase(retired_, weak.lock());

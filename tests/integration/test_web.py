@@ -1,5 +1,6 @@
 """lom-web as a door: TLS, limits, cookies, websockets, events, and what it survives. No QEMU."""
 
+import concurrent.futures
 import hashlib
 import hmac
 import http.client
@@ -336,6 +337,27 @@ def test_changes_by_others_come_as_events(sp, client):
         assert event["MessageId"] == "OpenLOM.1.0.PropertyChanged"
         assert event["Oem"]["OpenLOM"]["Text"] == "somebody else"
         assert event["OriginOfCondition"]["@odata.id"] == "/redfish/v1/Managers/sp"
+
+
+def test_nobody_is_refused_while_lom_web_is_replaced(sp):
+    record = sp.run_dir / "web.json"
+    replaced = threading.Event()
+
+    def log_in_all_the_time():
+        while not replaced.is_set():
+            Client(sp)
+
+    with concurrent.futures.ThreadPoolExecutor() as people:
+        logins = [people.submit(log_in_all_the_time) for _ in range(8)]
+        try:
+            for minutes in (20, 21, 22, 23, 24, 15):
+                before = record.read_text()
+                sp.lom("set", "/SP/services/https", f"sessiontimeout={minutes}")
+                wait_until(lambda: record.exists() and record.read_text() != before, 20, "a new lom-web")
+        finally:
+            replaced.set()
+        for login in logins:
+            login.result()
 
 
 def test_an_event_stream_is_an_event_destination_while_it_lasts(sp, client):

@@ -47,8 +47,9 @@ json::object entry(const Book& book, const std::vector<std::string>& row) {
         {"@odata.type", "#LogEntry.v1_17_0.LogEntry"},
         {"Id", row[id]},
         {"Name", book.title + " entry " + row[id]},
-        {"EntryType", "Oem"},
-        {"OemRecordFormat", "OpenLOM"},
+        {"EntryType", "Event"},
+        {"MessageId", "OpenLOM.1.0.LogEntry"},
+        {"MessageArgs", json::array{row[description]}},
         {"Created", iso_time(row[time])},
         {"Severity", redfish_severity(row[severity])},
         {"Message", row[description]},
@@ -81,7 +82,7 @@ Resource service(const Book& book) {
     Resource one(book.uri, "LogService.v1_8_0.LogService");
     one.constant("Id", json::value(last_part(book.uri))).constant("Name", json::value(book.title));
     one.constant("ServiceEnabled", true).constant("OverWritePolicy", "WrapsWhenFull");
-    one.constant("MaxNumberOfRecords", 2048).constant("LogEntryType", "OEM");
+    one.constant("MaxNumberOfRecords", 2048).constant("LogEntryType", "Event");
     one.constant("DateTimeLocalOffset", "+00:00");
     one.changing("DateTime", [](const Scope&) { return json::value(iso_now()); });
     one.constant("Status", json::object{{"State", "Enabled"}, {"Health", "OK"}});

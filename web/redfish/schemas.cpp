@@ -106,6 +106,7 @@ Resource own_registry() {
                      {"PropertyChanged", message("The property %2 of %1 is now %3.",
                                                  "A property was set, through whatever door.", 3)},
                      {"LogEntryAdded", message("%2", "A log has a new entry.", 2)},
+                     {"LogEntry", message("%1", "An entry of a log, in a sentence.", 1)},
                      {"Refused", message("%1", "Why something was not done, in a sentence.", 1)},
                      {"EventsMissed", message("Some events were lost; read anew what you show.",
                                               "The reader was too slow.", 0)}});
