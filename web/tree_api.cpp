@@ -31,7 +31,23 @@ json::object value_json(const control::PropertyView& property) {
     return {{name, std::move(value)}, {"Text", property.text}};
 }
 
-json::object view_json(const control::TargetView& view) {
+/// What a terminal would obey is left out: who shows a text elsewhere may choke on it.
+std::string without_controls(const std::string& text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text.compare(i, 2, "\x1b[") == 0) { // to its final byte
+            for (i += 2; i < text.size() && (text[i] < '@' || text[i] > '~'); ++i) {
+            }
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if ((byte >= ' ' && byte != 0x7f) || byte == '\n' || byte == '\t')
+            plain += text[i];
+    }
+    return plain;
+}
+
+json::object view_json(const control::TargetView& view, bool raw) {
     json::object object{{"@odata.id", uri_of(view.path)},
                         {"@odata.type", "#OpenLOMTarget.v1_0_0.OpenLOMTarget"},
                         {"Id", view.name.empty() ? "Tree" : view.name},
@@ -45,11 +61,11 @@ json::object view_json(const control::TargetView& view) {
     object["Properties"] = std::move(properties);
     json::array targets;
     for (const control::TargetView& target : view.targets)
-        targets.push_back(view_json(target));
+        targets.push_back(view_json(target, raw));
     object["Targets"] = std::move(targets);
     object["Commands"] = texts(view.commands);
     if (view.text && !view.text->empty())
-        object["Text"] = *view.text;
+        object["Text"] = raw ? *view.text : without_controls(*view.text);
     if (view.table) {
         json::array rows;
         for (const auto& row : view.table->rows)
@@ -105,7 +121,7 @@ Task<Response> get(const Request& request, std::shared_ptr<WebSession> session, 
     const auto view = co_await session->show(path, depth);
     if (!view)
         co_return fault_response(view.fault());
-    json::object object = view_json(*view);
+    json::object object = view_json(*view, request.query.contains("raw"));
     if (request.query.contains("describe")) {
         const auto description = co_await session->describe(path);
         if (!description)

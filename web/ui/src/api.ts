@@ -106,6 +106,10 @@ const tree = '/redfish/v1/Oem/OpenLOM/Tree';
 export const show = (path: string, depth = 1): Promise<TargetView> =>
   request('GET', `${tree}${path}?depth=${depth}&describe=1`);
 
+/** A target's text with all that a terminal would obey. */
+export const rawText = async (path: string): Promise<string> =>
+  (await request<TargetView>('GET', `${tree}${path}?raw`)).Text ?? '';
+
 interface SetAnswer {
   Set: { Property: string; Text: string; Message: string }[];
   '@Message.ExtendedInfo'?: { Message?: string; Resolution?: string }[];

@@ -6,7 +6,7 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { show } from '../api';
+import { rawText } from '../api';
 import { Act, attempt } from '../parts/feedback';
 import { saveFile } from '../parts/files';
 import { useTarget } from '../live';
@@ -190,8 +190,7 @@ export function Serial(): JSX.Element {
     terminal.current?.focus();
   };
   const download = async (): Promise<void> => {
-    const history = await show('/HOST/console/history');
-    saveFile('serial-console.log', 'text/plain', history.Text ?? '');
+    saveFile('serial-console.log', 'text/plain', await rawText('/HOST/console/history'));
   };
   const open = state.value === 'open';
   const { view } = useTarget('/HOST/console', 1);

@@ -3,18 +3,19 @@ import type { JSX } from 'preact';
 import { useTarget } from '../live';
 import { Act, ask, attempt, Problem } from '../parts/feedback';
 import { saveFile } from '../parts/files';
-import { set } from '../api';
+import { rawText, set } from '../api';
 import { may } from '../session';
 
 /** What the console printed since the last power-on or reset. */
 function BootLog(): JSX.Element {
   const { view, error } = useTarget('/HOST/console/bootlog', 1, ['/HOST']);
-  const printed = (view.value?.Text ?? '').replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+  const printed = view.value?.Text ?? '';
+  const save = async (): Promise<void> => saveFile('boot.log', 'text/plain', await rawText('/HOST/console/bootlog'));
   return (
     <section class="card wide-card" aria-labelledby="bootlog">
       <h2 id="bootlog">
         Boot log
-        <button disabled={!printed} onClick={() => saveFile('boot.log', 'text/plain', view.value?.Text ?? '')}>Save</button>
+        <Act disabled={!printed} work={save}>Save</Act>
       </h2>
       <Problem text={error.value} />
       <pre class="scroll" tabIndex={0} role="region" aria-label="Boot log, text">
