@@ -203,20 +203,20 @@ void ManagedHost::follow_problems() {
     if (!host_)
         return;
     std::vector<Problem> now;
-    const auto add = [&](const char* subsystem, const std::string& component,
-                         const std::string& text) {
+    const auto add = [&](const char* subsystem, const std::string& folder,
+                         const std::string& component, const std::string& text) {
         const auto known =
             std::find_if(problems_.begin(), problems_.end(),
                          [&](const Problem& old) { return old.component == component; });
         now.push_back({known == problems_.end() ? std::time(nullptr) : known->since, subsystem,
-                       component, text});
+                       component, folder + component, text});
     };
     if (host_->status() == vmm::HostStatus::stopped ||
         host_->status() == vmm::HostStatus::unreachable)
-        add("Host", "HOST", host_->status_detail());
+        add("Host", "/", "HOST", host_->status_detail());
     for (const auto& slot : media_)
         if (slot->in_trouble())
-            add("Remote Storage", slot->device().target,
+            add("Remote Storage", "/SP/services/kvms/", slot->device().target,
                 "Status: " + std::string(slot->status()) + ". " + slot->detail());
     problems_ = std::move(now);
 }

@@ -50,7 +50,8 @@ struct Names<HistoryStart> {
 struct Problem {
     std::int64_t since = 0; ///< seconds since 1970
     std::string subsystem;
-    std::string component; ///< the target that it shows at
+    std::string component;
+    std::string target; ///< that it shows at
     std::string text;
 };
 

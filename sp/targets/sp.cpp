@@ -95,6 +95,7 @@ Target::Ptr sp_target(const TargetContext& context, const Target::Ptr& console) 
     target->child(cli_target(context));
     target->child(alertmgmt_target(context));
     target->child(clock_target());
+    target->child(faultmgmt_target(context));
     target->child(logs_target(context));
     target->child(media_target(context));
     target->child(network_target(context));

@@ -92,6 +92,7 @@ Target::Ptr system_target(const TargetContext& context);
 Target::Ptr legacy_system_target(const TargetContext& context);
 /// What needs somebody's attention now, for /System.
 Target::Ptr open_problems_target(const TargetContext& context);
+Target::Ptr faultmgmt_target(const TargetContext& context);
 /// start, stop and reset of the host, for /System and /SYS.
 void add_power_verbs(Target& target, ManagedHost& host);
 

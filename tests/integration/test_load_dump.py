@@ -156,5 +156,11 @@ def test_an_unreachable_image_is_an_open_problem(sp):
     assert "Open_Problems (1)\n" in sp.lom("show", "/System").stdout
     shown = sp.lom("show", "/System/Open_Problems").stdout
     assert re.search(r"  Remote Storage {6}host_storage_device\n +Status: connection refused\. ", shown), shown
+    faulty = sp.lom("show", "faulty").stdout
+    assert re.search(r"^Target +\| Property +\| Value", faulty, re.M)
+    assert re.search(r"^/SP/faultmgmt/0 +\| fru +\| /SP/services/kvms/host_storage_", faulty, re.M)
+    assert re.search(r"\| sp_detected_fault +\| Status: connection refused\.", faulty)
     must(sp, "set /SP/services/kvms/host_storage_device mode=disabled")
+    nothing = sp.lom("show", "faulty")
+    assert nothing.returncode == 0 and "/SP/faultmgmt" not in nothing.stdout
     assert "open_problems_count = 0" in sp.lom("show", "/System").stdout
