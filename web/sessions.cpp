@@ -54,6 +54,7 @@ WebSession::WebSession(Loop& loop, std::unique_ptr<ControlLink> link, control::H
 
 Task<Result<ControlLink::Answer>> WebSession::ask(control::Request request) {
     const auto keep = shared_from_this();
+    last_asked_ = Clock::now();
     const bool may_repeat = request.op == "show" || request.op == "describe";
     if (may_repeat && !ended_ && link_->is_open() && link_->is_occupied()) {
         auto answer = co_await ask_aside(request);

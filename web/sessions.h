@@ -31,6 +31,10 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
     const std::string& token() const { return hello_.ticket; }
     const control::Hello& hello() const { return hello_; }
     bool ended() const { return ended_; }
+    /// How long ago lomd was asked something in this session.
+    std::chrono::steady_clock::duration since_asked() const {
+        return std::chrono::steady_clock::now() - last_asked_;
+    }
 
     // -- the tree, as this account
     Task<Result<control::TargetView>> show(std::string target, int depth);
@@ -65,6 +69,7 @@ class WebSession : public std::enable_shared_from_this<WebSession> {
     std::unique_ptr<ControlLink> link_;
     std::unique_ptr<ControlLink> aside_; ///< only reads; opened when it is needed first
     control::Hello hello_;
+    std::chrono::steady_clock::time_point last_asked_;
     bool ended_ = false;
     bool resuming_ = false; ///< the link is not yet ours again
     std::chrono::steady_clock::time_point away_since_;

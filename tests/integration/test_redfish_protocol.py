@@ -1,8 +1,10 @@
 """What DMTF's Redfish specification (DSP0266) asks of every service: headers, methods, status codes, the
 documents at fixed addresses, and each query that the service root advertises."""
 
+import concurrent.futures
 import email.utils
 import re
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -82,6 +84,36 @@ def test_what_is_not_there_is_not_found_whatever_type_is_asked_for(client):
     yaml = client.get("/redfish/v1/openapi.yaml", headers={"Accept": "application/yaml"})
     assert yaml.status == 404 and yaml.messages == ["ResourceMissingAtURI"]
     assert client.get(SYSTEM, headers={"Accept": "application/yaml"}).status == 406
+
+
+# -- many readers of one account
+
+def test_a_session_that_ends_takes_no_other_of_its_account_along(sp):
+    """Their GETs share a reading, which may have been the ended one's."""
+    over = threading.Event()
+    doomed = [Client(sp) for _ in range(12)]
+    staying = [Client(sp) for _ in range(4)]
+    admin = Client(sp)
+
+    def read(client, may_end):
+        while not over.is_set():
+            answer = client.get(SYSTEM)
+            if may_end and answer.status == 401:
+                return "ended"
+            assert answer.status == 200, answer
+            assert answer.json["Id"] == "host0"
+        return "stayed"
+
+    with concurrent.futures.ThreadPoolExecutor(16) as people:
+        ending = [people.submit(read, client, True) for client in doomed]
+        others = [people.submit(read, client, False) for client in staying]
+        try:
+            for client in doomed:
+                assert admin.delete(client.session).status == 204
+            assert [one.result(20) for one in ending] == ["ended"] * len(doomed)
+        finally:
+            over.set()
+        assert [one.result(20) for one in others] == ["stayed"] * len(staying)
 
 
 # -- methods

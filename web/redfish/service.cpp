@@ -13,6 +13,7 @@ namespace lom::web {
 
 namespace {
 
+constexpr std::chrono::seconds quiet_limit{5};
 constexpr std::string_view stream_uri = "/redfish/v1/EventService/SSE";
 
 std::string without_slash(std::string path) {
@@ -88,12 +89,14 @@ struct Redfish::Impl {
 
     Task<Response> resource(const Request& request, const std::string& uri,
                             WebSessions::Ptr session) {
-        if (request.method != "GET" || !session) {
+        // lomd is to hear of a session now and then, or it shows as idle there.
+        const bool shares = session && session->since_asked() < quiet_limit;
+        if (request.method != "GET" || !shares) {
             auto response = co_await answerer.answer(request, uri, std::move(session));
             co_return std::move(response);
         }
-        std::string key = session->token() + "\n" + request.path + "?" + request.raw_query + "\n" +
-                          request.header("if-none-match");
+        std::string key = session->hello().account + "\n" + request.path + "?" + request.raw_query +
+                          "\n" + request.header("if-none-match");
         SharedReads::Read read = [this, &request, &uri, session] {
             return answerer.answer(request, uri, session);
         };

@@ -37,8 +37,12 @@ Task<Response> SharedReads::answer(std::string key, Read read) {
         auto turn = later<Shared>(
             [under_way](Waiter waiter) { under_way->second.push_back(std::move(waiter)); });
         const Shared answer = co_await turn;
-        if (answer)
+        if (answer && answer->status < 400)
             co_return copy_of(*answer);
+        if (answer) { // perhaps the reader's own trouble: its session has just ended
+            Response own = co_await read_safely(read);
+            co_return own;
+        }
         others.swap(waiting_[key]);
     } else {
         waiting_.emplace(key, std::vector<Waiter>());

@@ -18,7 +18,8 @@ namespace lom::web {
 class SharedReads {
   public:
     using Read = std::function<Task<Response>()>;
-    /// `key` says all that the answer depends on, whose session it is above all.
+    /// `key` says all that the answer depends on, whose account it is above all. An error is not
+    /// shared.
     Task<Response> answer(std::string key, Read read);
 
   private:
