@@ -31,18 +31,35 @@ json::object value_json(const control::PropertyView& property) {
     return {{name, std::move(value)}, {"Text", property.text}};
 }
 
+/// Where an escape sequence (ECMA-48) that begins at `at` ends.
+std::size_t after_escape(const std::string& text, std::size_t at) {
+    const char kind = at + 1 < text.size() ? text[at + 1] : ' ';
+    std::size_t end = at + 2;
+    if (kind == '[') // to its final byte
+        while (end < text.size() && (text[end] < '@' || text[end] > '~'))
+            ++end;
+    else if (kind == ']') // a title, to its BEL
+        while (end < text.size() && text[end] != '\x07')
+            ++end;
+    else if (kind < '0' || kind > '~') // as in "ESC ( B"
+        return end + 1;
+    else
+        return end;
+    return end + 1;
+}
+
 /// What a terminal would obey is left out: who shows a text elsewhere may choke on it.
 std::string without_controls(const std::string& text) {
     std::string plain;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text.compare(i, 2, "\x1b[") == 0) { // to its final byte
-            for (i += 2; i < text.size() && (text[i] < '@' || text[i] > '~'); ++i) {
-            }
+    for (std::size_t i = 0; i < text.size();) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if (byte == 0x1b) {
+            i = after_escape(text, i);
             continue;
         }
-        const auto byte = static_cast<unsigned char>(text[i]);
         if ((byte >= ' ' && byte != 0x7f) || byte == '\n' || byte == '\t')
             plain += text[i];
+        ++i;
     }
     return plain;
 }

@@ -362,11 +362,12 @@ def test_nobody_is_refused_while_lom_web_is_replaced(sp):
 
 def test_texts_come_without_what_a_terminal_would_obey(sp, client):
     log = sp.state_dir / "hosts" / "host0" / "console.log"
-    log.write_bytes(b"\x1b[1;31mred\x1b[0m\ttab\r\nbell\x07\x1b[?25l end\x1b[")
+    log.write_bytes(b"\x1bc\x1b(B\x1b]0;title\x07\x1b[1;31mred\x1b[0m\ttab\r\nbell\x07\x1b[?25l end\x1b[")
     history = "/redfish/v1/Oem/OpenLOM/Tree/HOST/console/history"
-    assert "red\ttab\nbell end" in client.get(history).json["Text"]
-    assert "\x1b" not in client.get(history).json["Text"]
-    assert "\x1b[1;31mred" in client.get(history + "?raw").json["Text"]
+    shown = client.get(history).json["Text"]
+    assert "red\ttab\nbell end" in shown and "title" not in shown and "cred" not in shown
+    assert "\x1b" not in shown and "Bred" not in shown
+    assert "\x1bc\x1b(B\x1b]0;title\x07\x1b[1;31mred" in client.get(history + "?raw").json["Text"]
 
 
 def test_an_event_stream_is_an_event_destination_while_it_lasts(sp, client):
