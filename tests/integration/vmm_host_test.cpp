@@ -338,7 +338,7 @@ TEST_F(HostTest, a_qemu_that_hangs_is_unreachable_until_it_answers) {
     host.reset();
     ASSERT_TRUE(send_signal(process, SIGSTOP));
     open();
-    ASSERT_TRUE(wait_status(HostStatus::unreachable, 5s));
+    ASSERT_TRUE(wait_status(HostStatus::unreachable, 20s));
     EXPECT_TRUE(is_alive(process));
     EXPECT_FALSE(stop(false));
     EXPECT_FALSE(reset());
@@ -350,7 +350,7 @@ TEST_F(HostTest, a_qemu_that_hangs_is_unreachable_until_it_answers) {
     host.reset();
     ASSERT_TRUE(send_signal(process, SIGSTOP));
     open();
-    ASSERT_TRUE(wait_status(HostStatus::unreachable, 5s));
+    ASSERT_TRUE(wait_status(HostStatus::unreachable, 20s));
     ASSERT_TRUE(stop(true)) << refusal;
     EXPECT_FALSE(is_alive(process));
 }
