@@ -81,8 +81,8 @@ struct Readings {
     void ask() {
         SharedReads::Read reading = [this] { return read(); };
         detach<Response>(shared.answer(key, std::move(reading)), [this](Response response) {
-            answers.push_back(response.status == 200 ? *response.shared_body
-                                                     : std::to_string(response.status));
+            const std::string& body = response.shared_body ? *response.shared_body : response.body;
+            answers.push_back(response.status == 200 ? body : std::to_string(response.status));
         });
     }
     void end(std::size_t number, std::string text) {
@@ -123,16 +123,19 @@ TEST(SharedReads, other_things_are_read_beside_it) {
     EXPECT_EQ((Texts{"other", "first"}), readings.answers);
 }
 
-TEST(SharedReads, a_reading_that_fails_leaves_nobody_waiting) {
+TEST(SharedReads, a_reading_that_fails_is_nobody_elses_and_leaves_nobody_waiting) {
     Readings readings;
     readings.ask();
     readings.ask();
     readings.ask();
     readings.end(0, "!");
     readings.end(1, "!");
-    EXPECT_EQ((Texts{"500", "500", "500"}), readings.answers);
+    EXPECT_EQ((Texts{"500", "500"}), readings.answers);
+    ASSERT_EQ(3U, readings.under_way.size()) << "the third reads for itself";
+    readings.end(2, "mine");
+    EXPECT_EQ("mine", readings.answers.back());
     readings.ask();
-    readings.end(2, "fine");
+    readings.end(3, "fine");
     EXPECT_EQ("fine", readings.answers.back());
 }
 
