@@ -6,7 +6,7 @@ import pexpect
 import pytest
 
 from tests.support import ssh_clients
-from tests.support.lomd import PROMPT, Lomd
+from tests.support.lomd import PROMPT, Lomd, wait_until
 
 pytestmark = pytest.mark.skipif(bool(Lomd.missing()), reason=Lomd.missing() or "built")
 
@@ -110,7 +110,8 @@ def test_log_in_and_out(sp, program):
     assert " /SP/users/root\r\n" in say(person, "show /SP/users/root")
     person.send("exit\r")
     person.expect(pexpect.EOF)
-    person.close()
+    # close() hangs up on a client that has let go of its terminal and not ended yet.
+    wait_until(lambda: not person.isalive(), 20, "the client has ended")
     assert person.exitstatus == 0
 
 
